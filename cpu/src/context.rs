@@ -1,0 +1,241 @@
+//! Register contexts, in the layouts of Windows' CONTEXT structures (documentation: winnt `CONTEXT`, one page per
+//! architecture), so that they can be written to guest memory as they are.
+
+use crate::machine::Machine;
+
+/// A guest thread's registers.
+#[derive(Clone, Debug)]
+pub enum Context {
+    /// x86-64.
+    Amd64(Box<Amd64Context>),
+    /// x86.
+    I386(Box<I386Context>),
+    /// ARM64.
+    Arm64(Box<Arm64Context>),
+}
+
+impl Context {
+    /// A zeroed context of the machine, with the flags that say "everything is here".
+    #[must_use]
+    pub fn new(machine: Machine) -> Self {
+        match machine {
+            Machine::Amd64 => {
+                let mut c = Box::new(Amd64Context::default());
+                c.context_flags = 0x0010_000B;
+                c.mx_csr = 0x1F80;
+                c.flt_save.control_word = 0x27F;
+                c.flt_save.mx_csr = 0x1F80;
+                Self::Amd64(c)
+            }
+            Machine::I386 => {
+                let mut c = Box::new(I386Context::default());
+                c.context_flags = 0x0001_003F;
+                c.float_save.control_word = 0x27F;
+                c.float_save.tag_word = 0xFFFF;
+                Self::I386(c)
+            }
+            Machine::Arm64 => {
+                let mut c = Box::new(Arm64Context::default());
+                c.context_flags = 0x0040_0007;
+                Self::Arm64(c)
+            }
+        }
+    }
+
+    /// The machine it belongs to.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        match self {
+            Self::Amd64(_) => Machine::Amd64,
+            Self::I386(_) => Machine::I386,
+            Self::Arm64(_) => Machine::Arm64,
+        }
+    }
+
+    /// The program counter.
+    #[must_use]
+    pub fn pc(&self) -> u64 {
+        match self {
+            Self::Amd64(c) => c.rip,
+            Self::I386(c) => c.eip.into(),
+            Self::Arm64(c) => c.pc,
+        }
+    }
+
+    /// The stack pointer.
+    #[must_use]
+    pub fn sp(&self) -> u64 {
+        match self {
+            Self::Amd64(c) => c.rsp,
+            Self::I386(c) => c.esp.into(),
+            Self::Arm64(c) => c.sp,
+        }
+    }
+}
+
+/// The x87/SSE part of the x86-64 context: the FXSAVE image (`XMM_SAVE_AREA32`).
+#[repr(C, align(16))]
+#[derive(Clone, Debug)]
+pub struct FxSave {
+    /// x87 control word.
+    pub control_word: u16,
+    /// x87 status word.
+    pub status_word: u16,
+    /// Abridged tag word.
+    pub tag_word: u8,
+    /// Not used.
+    pub reserved1: u8,
+    /// Last opcode.
+    pub error_opcode: u16,
+    /// Last instruction's offset.
+    pub error_offset: u32,
+    /// Last instruction's selector.
+    pub error_selector: u16,
+    /// Not used.
+    pub reserved2: u16,
+    /// Last operand's offset.
+    pub data_offset: u32,
+    /// Last operand's selector.
+    pub data_selector: u16,
+    /// Not used.
+    pub reserved3: u16,
+    /// MXCSR.
+    pub mx_csr: u32,
+    /// Bits of MXCSR that can be set.
+    pub mx_csr_mask: u32,
+    /// st(0) to st(7), 80 bits each.
+    pub float_registers: [u128; 8],
+    /// xmm0 to xmm15.
+    pub xmm_registers: [u128; 16],
+    /// Not used.
+    pub reserved4: [u8; 96],
+}
+
+/// CONTEXT of x86-64.
+#[repr(C, align(16))]
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are the registers' own names")]
+pub struct Amd64Context {
+    pub home: [u64; 6],
+    pub context_flags: u32,
+    pub mx_csr: u32,
+    pub seg_cs: u16,
+    pub seg_ds: u16,
+    pub seg_es: u16,
+    pub seg_fs: u16,
+    pub seg_gs: u16,
+    pub seg_ss: u16,
+    pub e_flags: u32,
+    pub dr: [u64; 6],
+    pub rax: u64,
+    pub rcx: u64,
+    pub rdx: u64,
+    pub rbx: u64,
+    pub rsp: u64,
+    pub rbp: u64,
+    pub rsi: u64,
+    pub rdi: u64,
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub rip: u64,
+    pub flt_save: FxSave,
+    pub vector_register: [u128; 26],
+    pub vector_control: u64,
+    pub debug_control: u64,
+    pub last_branch_to_rip: u64,
+    pub last_branch_from_rip: u64,
+    pub last_exception_to_rip: u64,
+    pub last_exception_from_rip: u64,
+}
+
+/// The x87 part of the x86 context (FLOATING_SAVE_AREA).
+#[repr(C)]
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are the FSAVE image's own names")]
+pub struct FloatSave {
+    pub control_word: u32,
+    pub status_word: u32,
+    pub tag_word: u32,
+    pub error_offset: u32,
+    pub error_selector: u32,
+    pub data_offset: u32,
+    pub data_selector: u32,
+    pub register_area: [u8; 80],
+    pub spare0: u32,
+}
+
+/// CONTEXT of x86.
+#[repr(C)]
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are the registers' own names")]
+pub struct I386Context {
+    pub context_flags: u32,
+    pub dr: [u32; 6],
+    pub float_save: FloatSave,
+    pub seg_gs: u32,
+    pub seg_fs: u32,
+    pub seg_es: u32,
+    pub seg_ds: u32,
+    pub edi: u32,
+    pub esi: u32,
+    pub ebx: u32,
+    pub edx: u32,
+    pub ecx: u32,
+    pub eax: u32,
+    pub ebp: u32,
+    pub eip: u32,
+    pub seg_cs: u32,
+    pub e_flags: u32,
+    pub esp: u32,
+    pub seg_ss: u32,
+    /// The FXSAVE image.
+    pub extended_registers: [u8; 512],
+}
+
+/// CONTEXT of ARM64.
+#[repr(C, align(16))]
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields are the registers' own names")]
+pub struct Arm64Context {
+    pub context_flags: u32,
+    pub cpsr: u32,
+    /// x0 to x28, fp (x29), lr (x30).
+    pub x: [u64; 31],
+    pub sp: u64,
+    pub pc: u64,
+    pub v: [u128; 32],
+    pub fpcr: u32,
+    pub fpsr: u32,
+    pub bcr: [u32; 8],
+    pub bvr: [u64; 8],
+    pub wcr: [u32; 2],
+    pub wvr: [u64; 2],
+}
+
+macro_rules! zeroed_default {
+    ($($t:ty),*) => {$(
+        impl Default for $t {
+            fn default() -> Self {
+                // SAFETY: integers and arrays of integers only, for which all zeroes is a value.
+                unsafe { core::mem::zeroed() }
+            }
+        }
+    )*};
+}
+zeroed_default!(FxSave, Amd64Context, FloatSave, I386Context, Arm64Context);
+
+const _: () = {
+    assert!(size_of::<FxSave>() == 512);
+    assert!(size_of::<Amd64Context>() == 1232);
+    assert!(core::mem::offset_of!(Amd64Context, rip) == 0xF8);
+    assert!(size_of::<I386Context>() == 716);
+    assert!(core::mem::offset_of!(I386Context, eip) == 0xB8);
+    assert!(size_of::<Arm64Context>() == 912);
+    assert!(core::mem::offset_of!(Arm64Context, pc) == 0x108);
+};

@@ -1,0 +1,163 @@
+//! The interface between an engine and the layers above.
+//!
+//! An engine runs guest code of one machine at its own addresses. The layers above give it a [`Host`] (what is mapped,
+//! and who takes faults) and a thread block per thread; guest code calls the host through thunks, whose numbers the
+//! [`ThunkTable`] maps to functions.
+//!
+//! # Levels
+//! A thread alternates guest -> shim -> guest callback -> shim ... Each [`Engine::call`] opens a level. A level whose
+//! guest stack pointer lies below the guest stack pointer that the thread resumes with is abandoned: its host frames
+//! are dropped. So a shim that calls back into the guest holds nothing across the call that needs a destructor.
+
+use crate::block::ThreadBlock;
+use crate::context::Context;
+use crate::machine::Machine;
+use crate::thunk::{THUNK_SIZE, ThunkTable};
+
+/// One entry into the guest, linked from the innermost outwards. Lives on the host stack of the call that opened it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Level {
+    /// The enclosing level, or null.
+    pub previous: *mut Level,
+    /// Guest stack pointer with which guest code was entered: this level's guest frames lie below it.
+    pub guest_sp: u64,
+    /// `ThreadBlock::host_sp` as it was before the level opened.
+    pub host_sp: u64,
+    /// `ThreadBlock::frame` as it was before the level opened.
+    pub frame: *mut crate::frame::Frame,
+}
+
+/// What a guest function returned. The caller knows which of the three counts.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallResult {
+    /// rax, x0, or eax zero-extended.
+    pub int: u64,
+    /// edx zero-extended on x86, else 0.
+    pub high: u64,
+    /// xmm0, d0, or st(0) as an `f64`, as bits. On x86 only if the caller asked for it.
+    pub float: u64,
+}
+
+/// How guest code touched memory it may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// A load.
+    Read,
+    /// A store.
+    Write,
+    /// An instruction fetch.
+    Execute,
+}
+
+/// Why guest code stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Memory not mapped, or not with the needed permission. `address` is what was touched.
+    Memory {
+        /// The guest address.
+        address: u64,
+        /// The kind of access.
+        access: Access,
+    },
+    /// A page of a mapped file could not be read (SIGBUS).
+    InPage {
+        /// The guest address.
+        address: u64,
+        /// The kind of access.
+        access: Access,
+    },
+    /// Not an instruction, or a privileged one.
+    IllegalInstruction,
+    /// A privileged instruction or a general-protection fault without an address.
+    Privileged,
+    /// An access that must be aligned was not.
+    Misaligned,
+    /// Integer division by zero.
+    DivideByZero,
+    /// Integer division overflow (also INTO).
+    IntegerOverflow,
+    /// A floating-point exception; the value is the set of pending, unmasked x87/SSE status bits.
+    Float(u32),
+    /// A breakpoint instruction (INT3, BRK #0xF000).
+    Breakpoint,
+    /// The trap flag.
+    SingleStep,
+    /// `__fastfail` (INT 0x29, BRK #0xF003) with its code.
+    FastFail(u32),
+}
+
+/// Page permissions as an engine needs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Permissions {
+    /// Loads allowed.
+    pub read: bool,
+    /// Stores allowed.
+    pub write: bool,
+    /// Fetches allowed.
+    pub execute: bool,
+}
+
+/// What an engine asks of the layers above.
+pub trait Host: Send + Sync {
+    /// Permissions of the guest page at `address` (any address inside it), or `None` if nothing is committed there.
+    fn permissions(&self, address: u64) -> Option<Permissions>;
+
+    /// Guest code faulted. Called in ordinary code on the thread's host stack (not in a signal handler) with the
+    /// guest's registers; changes them to say where to go on, or does not return (process exit, unwinding through
+    /// [`Engine::resume`]).
+    fn fault(&self, block: *mut ThreadBlock, fault: Fault, context: &mut Context);
+
+    /// The table through which thunks are dispatched.
+    fn thunks(&self) -> &ThunkTable;
+}
+
+/// An engine. One per process. See the module documentation.
+pub trait Engine: Send + Sync {
+    /// The name on the command line (`native-64`, `native-32`, `unicorn`).
+    fn name(&self) -> &'static str;
+
+    /// The machine whose code it runs.
+    fn machine(&self) -> Machine;
+
+    /// Machine code of the thunk with this number: position-independent, clobbers only volatile registers.
+    fn thunk(&self, index: u32) -> [u8; THUNK_SIZE];
+
+    /// Prepares the calling host thread to run guest code: fills the engine's fields of the block (whose `teb` and
+    /// `guest_sp` are set) and sets up registers that the thread keeps.
+    ///
+    /// # Errors
+    /// What the operating system refused, in words.
+    ///
+    /// # Safety
+    /// `block` is the thread block at `teb + BLOCK_OFFSET`, mapped for as long as the thread lives.
+    unsafe fn attach_thread(&self, block: *mut ThreadBlock) -> Result<(), String>;
+
+    /// Releases what [`Engine::attach_thread`] took. The last call on a thread.
+    ///
+    /// # Safety
+    /// On the thread that attached, outside any level.
+    unsafe fn detach_thread(&self, block: *mut ThreadBlock);
+
+    /// Calls the guest function at `target` with integer arguments in the machine's convention, on the guest stack
+    /// below `block.guest_sp`, and returns when it does. On x86 the callee may or may not pop its arguments.
+    /// `float` says that the result is a floating-point value.
+    ///
+    /// # Safety
+    /// On an attached thread, on its host stack. The frames between here and the enclosing level may be dropped
+    /// without running destructors.
+    unsafe fn call(&self, block: *mut ThreadBlock, target: u64, args: &[u64], float: bool) -> CallResult;
+
+    /// Continues guest code with exactly these registers, dropping abandoned levels. Never returns to the caller.
+    ///
+    /// # Safety
+    /// As for [`Engine::call`].
+    unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> !;
+
+    /// Mapping or permissions of a guest range changed.
+    fn memory_changed(&self, _start: u64, _len: u64) {}
+
+    /// Guest code in the range was rewritten (FlushInstructionCache).
+    fn flush_code(&self, _start: u64, _len: u64) {}
+}

@@ -1,0 +1,15 @@
+//! Engines that run guest code, and what every engine shares: guest memory access, the frame that a thunk
+//! hands to a shim, register contexts, levels, faults.
+//!
+//! What does *not* live here: NT objects and Linux files (`syscalls`), PE images (`loader`), Windows functions
+//! (`dll-shims`). This crate knows thunks only by a number and an opaque data pointer.
+//!
+//! Read first: [`engine`] (the interface to the layers above), then [`block`] and [`frame`] (the two structures
+//! that assembly and Rust share).
+
+pub mod block;
+pub mod context;
+pub mod engine;
+pub mod frame;
+pub mod machine;
+pub mod thunk;

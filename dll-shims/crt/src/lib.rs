@@ -1,0 +1,1 @@
+//! Shims of the C runtime DLLs.

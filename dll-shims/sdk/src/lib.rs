@@ -1,0 +1,1 @@
+//! What a shim is written with.

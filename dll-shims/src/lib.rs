@@ -1,0 +1,1 @@
+//! All shim DLLs together.

@@ -1,0 +1,1 @@
+//! Shims of the Win32 DLLs.

@@ -1,0 +1,9 @@
+//! NT services on Linux: objects and handles, memory, threads, waits, files, pipes, console, processes, time.
+//!
+//! Services know objects, handles and NTSTATUS. They never see a guest pointer's ABI, a register or a DLL's name:
+//! callers give them host values (slices, integers, UTF-16 strings) or guest ranges for bulk I/O, which Linux checks.
+//!
+//! Read first: [`status`] (how every service fails) and [`object`] (what a handle refers to).
+
+pub mod object;
+pub mod status;
