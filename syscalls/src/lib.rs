@@ -3,7 +3,8 @@
 //! Services know objects, handles and NTSTATUS. They never see a guest pointer's ABI, a register or a DLL's name:
 //! callers give them host values (slices, integers, UTF-16 strings) or guest ranges for bulk I/O, which Linux checks.
 //!
-//! Read first: [`status`] (how every service fails) and [`object`] (what a handle refers to).
+//! Read first: [`status`] (how every service fails), [`object`] (what a handle refers to) and [`handle`] (how it does).
 
+pub mod handle;
 pub mod object;
 pub mod status;
