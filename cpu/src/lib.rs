@@ -12,4 +12,5 @@ pub mod context;
 pub mod engine;
 pub mod frame;
 pub mod machine;
+pub mod mem;
 pub mod thunk;
