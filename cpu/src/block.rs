@@ -24,6 +24,10 @@ pub const TEB_ALLOCATION: u64 = 0x3000;
 pub struct ThreadBlock {
     /// Where a thunk jumps: the engine's common entry code (read by guest code, so below 4 GiB for x86).
     pub entry: u64,
+    /// Host address of this block.
+    pub this: *mut ThreadBlock,
+    /// Entry 0 of the process's thunk table. Number 0 is bound to what happens on an unbound number.
+    pub thunks: *const crate::thunk::Bound,
     /// Host stack pointer at which the next entry into the host starts.
     pub host_sp: u64,
     /// Guest stack pointer at the innermost entry into the host (or the initial one).

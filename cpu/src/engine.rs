@@ -161,3 +161,21 @@ pub trait Engine: Send + Sync {
     /// Guest code in the range was rewritten (FlushInstructionCache).
     fn flush_code(&self, _start: u64, _len: u64) {}
 }
+
+/// Abandons the levels that lie below the guest stack pointer `sp`, so that guest code can go on with it.
+///
+/// # Safety
+/// `block` is the calling thread's, and the thread resumes guest code without returning through the dropped levels.
+pub unsafe fn drop_levels(block: *mut ThreadBlock, sp: u64) {
+    // SAFETY: levels are linked from live `call` frames, outermost last.
+    unsafe {
+        while let Some(level) = (*block).level.as_ref()
+            && level.guest_sp < sp
+            && !level.previous.is_null()
+        {
+            (*block).host_sp = level.host_sp;
+            (*block).level = level.previous;
+        }
+        (*block).frame = (*block).level.as_ref().map_or(core::ptr::null_mut(), |l| l.frame);
+    }
+}

@@ -11,6 +11,9 @@ pub mod block;
 pub mod context;
 pub mod engine;
 pub mod frame;
+pub mod host;
 pub mod machine;
 pub mod mem;
+#[cfg(target_arch = "x86_64")]
+pub mod native64;
 pub mod thunk;

@@ -1,6 +1,7 @@
 //! Instruction sets of guests.
 
 /// The instruction set that a guest program was built for.
+#[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Machine {
     /// 32-bit x86 (`IMAGE_FILE_MACHINE_I386`).

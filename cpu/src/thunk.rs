@@ -1,7 +1,8 @@
 //! The thunk table: from the number in a thunk to the host function that it calls.
 //!
 //! Numbers are given out in blocks and never taken back. The table is one reservation of zeroed pages, so that
-//! unused entries cost neither time nor memory; an entry is written before any guest code can hold its number.
+//! unused entries cost neither time nor memory. Number 0 is taken from the start: engines send unbound numbers there, so
+//! the layer above binds it to the failure it wants. Each entry is written before any guest code can hold its number.
 
 use core::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -63,7 +64,7 @@ impl ThunkTable {
         if base == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
-        Ok(Self { base: base.cast(), next: AtomicU32::new(0) })
+        Ok(Self { base: base.cast(), next: AtomicU32::new(1) })
     }
 
     /// Takes `count` consecutive numbers, or `None` if the table is full.

@@ -1,0 +1,365 @@
+//! Engine native-64: x86-64 guests on an x86-64 host.
+//!
+//! Guest code runs directly. While it does, GS base is the TEB (the host never uses GS) and FS stays the host's, so
+//! a thunk needs no segment work: it jumps through the thread block to [`entry`], which switches to the host stack,
+//! builds a [`Frame`], and calls the bound host function.
+//!
+//! The other direction is [`enter_guest`]: it saves the host's callee-saved registers on the host stack, leaves that
+//! stack pointer in `ThreadBlock::host_sp` for the next entry, and jumps to the guest function with a return address
+//! of [`return_trap`], which undoes it.
+//!
+//! Stack picture with a callback (host stack grows down):
+//!
+//! ```text
+//! call() -> enter_guest | saved regs  <- host_sp while level 1's guest code runs
+//!                       | Frame of the shim that level 1's guest code called
+//!                       | ... the shim's Rust frames ...
+//!   call() -> enter_guest | saved regs  <- host_sp while level 2's guest code runs
+//! ```
+
+use core::arch::naked_asm;
+use core::mem::offset_of;
+use std::ptr;
+
+use crate::block::{BLOCK_OFFSET, ThreadBlock};
+use crate::context::{Amd64Context, Context};
+use crate::engine::{CallResult, Engine, Host, Level};
+use crate::frame::Frame;
+use crate::machine::Machine;
+use crate::mem;
+use crate::thunk::{Bound, MAX_THUNKS, THUNK_SIZE};
+
+/// The engine. See the module documentation.
+pub struct Native64 {
+    host: &'static dyn Host,
+    fsgsbase: bool,
+}
+
+impl std::fmt::Debug for Native64 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Native64").field("fsgsbase", &self.fsgsbase).finish_non_exhaustive()
+    }
+}
+
+impl Native64 {
+    /// Creates the engine.
+    #[must_use]
+    pub fn new(host: &'static dyn Host) -> Self {
+        Self { host, fsgsbase: crate::host::has_fsgsbase() }
+    }
+}
+
+const fn gs(offset: usize) -> usize {
+    BLOCK_OFFSET as usize + offset
+}
+
+/// Where thunks arrive: `eax` is the thunk number, the stack is the guest's.
+///
+/// Everything up to the switch of `rsp` counts as guest code: a fault there (a guest stack pointer that points nowhere)
+/// is the guest's.
+#[unsafe(naked)]
+unsafe extern "C" fn entry() {
+    naked_asm!(
+        "mov r10, rsp",
+        "mov r11, [r10]",
+        "mov rsp, gs:[{host_sp}]",
+        "sub rsp, {frame_size}",
+        "mov [rsp + {ints}], rcx",
+        "mov [rsp + {ints} + 8], rdx",
+        "mov [rsp + {ints} + 16], r8",
+        "mov [rsp + {ints} + 24], r9",
+        "movsd [rsp + {floats}], xmm0",
+        "movsd [rsp + {floats} + 8], xmm1",
+        "movsd [rsp + {floats} + 16], xmm2",
+        "movsd [rsp + {floats} + 24], xmm3",
+        "mov [rsp + {sp}], r10",
+        "mov [rsp + {return_address}], r11",
+        "lea r11, [r10 + 8]",
+        "mov [rsp + {stack}], r11",
+        "mov [rsp + {saved}], rbx",
+        "mov [rsp + {saved} + 8], rbp",
+        "mov [rsp + {saved} + 16], rsi",
+        "mov [rsp + {saved} + 24], rdi",
+        "mov [rsp + {saved} + 32], r12",
+        "mov [rsp + {saved} + 40], r13",
+        "mov [rsp + {saved} + 48], r14",
+        "mov [rsp + {saved} + 56], r15",
+        "movaps [rsp + {vectors}], xmm6",
+        "movaps [rsp + {vectors} + 16], xmm7",
+        "movaps [rsp + {vectors} + 32], xmm8",
+        "movaps [rsp + {vectors} + 48], xmm9",
+        "movaps [rsp + {vectors} + 64], xmm10",
+        "movaps [rsp + {vectors} + 80], xmm11",
+        "movaps [rsp + {vectors} + 96], xmm12",
+        "movaps [rsp + {vectors} + 112], xmm13",
+        "movaps [rsp + {vectors} + 128], xmm14",
+        "movaps [rsp + {vectors} + 144], xmm15",
+        "mov dword ptr [rsp + {returns}], 0",
+        "mov dword ptr [rsp + {pop}], 0",
+        "mov byte ptr [rsp + {machine}], {amd64}",
+        "mov rdi, gs:[{this}]",
+        "mov r11, [rdi + {b_frame}]",
+        "mov [rsp + {previous}], r11",
+        "mov [rdi + {b_frame}], rsp",
+        "mov [rdi + {b_guest_sp}], r10",
+        // Look the number up; 0 stands for every number that is not bound.
+        "mov eax, eax",
+        "xor ecx, ecx",
+        "cmp eax, {max_thunks}",
+        "cmovae eax, ecx",
+        "shl rax, {bound_shift}",
+        "mov rcx, [rdi + {b_thunks}]",
+        "add rax, rcx",
+        "cmp qword ptr [rax], 0",
+        "cmove rax, rcx",
+        "mov rdx, [rax + 8]",
+        "mov rsi, rsp",
+        "cld",
+        "call [rax]",
+        "mov r11, [rsp + {previous}]",
+        "mov gs:[{frame_gs}], r11",
+        "movaps xmm6, [rsp + {vectors}]",
+        "movaps xmm7, [rsp + {vectors} + 16]",
+        "movaps xmm8, [rsp + {vectors} + 32]",
+        "movaps xmm9, [rsp + {vectors} + 48]",
+        "movaps xmm10, [rsp + {vectors} + 64]",
+        "movaps xmm11, [rsp + {vectors} + 80]",
+        "movaps xmm12, [rsp + {vectors} + 96]",
+        "movaps xmm13, [rsp + {vectors} + 112]",
+        "movaps xmm14, [rsp + {vectors} + 128]",
+        "movaps xmm15, [rsp + {vectors} + 144]",
+        // rbx, rbp and r12 to r15 are callee-saved for the host too.
+        "mov rsi, [rsp + {saved} + 16]",
+        "mov rdi, [rsp + {saved} + 24]",
+        "mov rax, [rsp + {result}]",
+        "movsd xmm0, [rsp + {result_float}]",
+        "mov rsp, [rsp + {sp}]",
+        "ret",
+        host_sp = const gs(offset_of!(ThreadBlock, host_sp)),
+        this = const gs(offset_of!(ThreadBlock, this)),
+        frame_gs = const gs(offset_of!(ThreadBlock, frame)),
+        b_frame = const offset_of!(ThreadBlock, frame),
+        b_guest_sp = const offset_of!(ThreadBlock, guest_sp),
+        b_thunks = const offset_of!(ThreadBlock, thunks),
+        frame_size = const size_of::<Frame>(),
+        ints = const offset_of!(Frame, ints),
+        floats = const offset_of!(Frame, floats),
+        sp = const offset_of!(Frame, sp),
+        return_address = const offset_of!(Frame, return_address),
+        stack = const offset_of!(Frame, stack),
+        saved = const offset_of!(Frame, saved),
+        vectors = const offset_of!(Frame, vectors),
+        returns = const offset_of!(Frame, returns),
+        pop = const offset_of!(Frame, pop),
+        machine = const offset_of!(Frame, machine),
+        previous = const offset_of!(Frame, previous),
+        result = const offset_of!(Frame, result),
+        result_float = const offset_of!(Frame, result_float),
+        amd64 = const Machine::Amd64 as u8,
+        max_thunks = const MAX_THUNKS,
+        bound_shift = const size_of::<Bound>().trailing_zeros(),
+    )
+}
+
+const _: () = assert!(size_of::<Frame>().is_multiple_of(16) && size_of::<Bound>().is_power_of_two());
+
+/// Enters guest code at `target` with the guest stack pointer `sp` and register arguments from `args` (four words);
+/// returns when the guest function returns.
+///
+/// # Safety
+/// `block` is attached and its guest stack is prepared: the return address at `sp` is [`return_trap`].
+#[unsafe(naked)]
+unsafe extern "C" fn enter_guest(
+    block: *mut ThreadBlock,
+    target: u64,
+    sp: u64,
+    args: *const u64,
+    result: *mut CallResult,
+) {
+    naked_asm!(
+        "push rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "push r8",
+        "mov [rdi + {host_sp}], rsp",
+        "mov rax, rsi",
+        "mov r11, rcx",
+        "mov rsp, rdx",
+        "mov rcx, [r11]",
+        "mov rdx, [r11 + 8]",
+        "mov r8, [r11 + 16]",
+        "mov r9, [r11 + 24]",
+        "movq xmm0, rcx",
+        "movq xmm1, rdx",
+        "movq xmm2, r8",
+        "movq xmm3, r9",
+        "jmp rax",
+        host_sp = const offset_of!(ThreadBlock, host_sp),
+    )
+}
+
+/// Where a guest function that [`enter_guest`] called returns to.
+#[unsafe(naked)]
+unsafe extern "C" fn return_trap() {
+    naked_asm!(
+        "mov rsp, gs:[{host_sp}]",
+        "pop r8",
+        "mov [r8 + {int}], rax",
+        "movsd [r8 + {float}], xmm0",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "cld",
+        "ret",
+        host_sp = const gs(offset_of!(ThreadBlock, host_sp)),
+        int = const offset_of!(CallResult, int),
+        float = const offset_of!(CallResult, float),
+    )
+}
+
+/// Loads every register from a context and goes on there. `rsp` stays on the host stack until the final `iretq`, which
+/// loads `rip`, flags and `rsp` at once.
+///
+/// # Safety
+/// The context's control fields describe guest code; the caller's frames are abandoned.
+#[unsafe(naked)]
+unsafe extern "C" fn load_context(context: *const Amd64Context, float: bool) -> ! {
+    naked_asm!(
+        "and rsp, -16",
+        "test sil, sil",
+        "jz 2f",
+        "fxrstor64 [rdi + {flt}]",
+        "2:",
+        "push 0x2b",
+        "push qword ptr [rdi + {rsp}]",
+        "mov eax, [rdi + {flags}]",
+        "push rax",
+        "push 0x33",
+        "push qword ptr [rdi + {rip}]",
+        "mov rax, [rdi + {rax}]",
+        "mov rcx, [rdi + {rcx}]",
+        "mov rdx, [rdi + {rdx}]",
+        "mov rbx, [rdi + {rbx}]",
+        "mov rbp, [rdi + {rbp}]",
+        "mov rsi, [rdi + {rsi}]",
+        "mov r8, [rdi + {r8}]",
+        "mov r9, [rdi + {r8} + 8]",
+        "mov r10, [rdi + {r8} + 16]",
+        "mov r11, [rdi + {r8} + 24]",
+        "mov r12, [rdi + {r8} + 32]",
+        "mov r13, [rdi + {r8} + 40]",
+        "mov r14, [rdi + {r8} + 48]",
+        "mov r15, [rdi + {r8} + 56]",
+        "mov rdi, [rdi + {rdi}]",
+        "iretq",
+        flt = const offset_of!(Amd64Context, flt_save),
+        rsp = const offset_of!(Amd64Context, rsp),
+        flags = const offset_of!(Amd64Context, e_flags),
+        rip = const offset_of!(Amd64Context, rip),
+        rax = const offset_of!(Amd64Context, rax),
+        rcx = const offset_of!(Amd64Context, rcx),
+        rdx = const offset_of!(Amd64Context, rdx),
+        rbx = const offset_of!(Amd64Context, rbx),
+        rbp = const offset_of!(Amd64Context, rbp),
+        rsi = const offset_of!(Amd64Context, rsi),
+        rdi = const offset_of!(Amd64Context, rdi),
+        r8 = const offset_of!(Amd64Context, r8),
+    )
+}
+
+/// Flags that guest code may have set when it continues: the arithmetic flags, DF, TF, AC and ID; IF is always on.
+const FLAGS_ALLOWED: u32 = 0x0024_0DD5;
+const FLAGS_ALWAYS: u32 = 0x0202;
+/// CONTEXT_FLOATING_POINT without the architecture bit.
+const CONTEXT_FLOATING_POINT: u32 = 0x8;
+
+impl Engine for Native64 {
+    fn name(&self) -> &'static str {
+        "native-64"
+    }
+
+    fn machine(&self) -> Machine {
+        Machine::Amd64
+    }
+
+    fn thunk(&self, index: u32) -> [u8; THUNK_SIZE] {
+        let mut code = [0xCC; THUNK_SIZE];
+        code[0] = 0xB8; // mov eax, index
+        code[1..5].copy_from_slice(&index.to_le_bytes());
+        code[5..9].copy_from_slice(&[0x65, 0xFF, 0x24, 0x25]); // jmp gs:[disp32]
+        let slot = BLOCK_OFFSET + const { offset_of!(ThreadBlock, entry) as u32 };
+        code[9..13].copy_from_slice(&slot.to_le_bytes());
+        code
+    }
+
+    unsafe fn attach_thread(&self, block: *mut ThreadBlock) -> Result<(), String> {
+        // SAFETY: the caller's contract: the block is mapped for the thread's life.
+        let b = unsafe { &mut *block };
+        b.this = block;
+        b.entry = entry as *const () as u64;
+        b.thunks = self.host.thunks().base();
+        b.frame = ptr::null_mut();
+        b.level = ptr::null_mut();
+        crate::host::set_gs_base(b.teb, self.fsgsbase).map_err(|e| format!("setting the GS base: {e}"))
+    }
+
+    unsafe fn detach_thread(&self, _block: *mut ThreadBlock) {}
+
+    unsafe fn call(&self, block: *mut ThreadBlock, target: u64, args: &[u64], _float: bool) -> CallResult {
+        let mut regs = [0u64; 4];
+        for (reg, arg) in regs.iter_mut().zip(args) {
+            *reg = *arg;
+        }
+        // SAFETY: the caller's contract: an attached thread's block.
+        let outer_sp = unsafe { (*block).guest_sp };
+        let slots = (args.len().max(4) as u64).next_multiple_of(2);
+        let sp = ((outer_sp & !15) - 8 * slots).wrapping_sub(8);
+        let trap = return_trap as *const () as u64;
+        let ok = mem::write(sp, &trap).is_ok()
+            && args.iter().enumerate().skip(4).all(|(i, a)| mem::write(sp + 8 + 8 * i as u64, a).is_ok());
+        if !ok {
+            // No room on the guest stack: jump anyway, so that the guest faults on its own stack and sees it.
+            log::debug!("guest stack exhausted at a callback to {target:#x}");
+        }
+        let mut result = CallResult::default();
+        // SAFETY: `block` is attached, and the guest stack was prepared above. The level lives until the call returns;
+        // if it is abandoned, nothing points to it any more.
+        unsafe {
+            let mut level = Level {
+                previous: (*block).level,
+                guest_sp: sp,
+                host_sp: (*block).host_sp,
+                frame: (*block).frame,
+            };
+            (*block).level = &raw mut level;
+            enter_guest(block, target, sp, regs.as_ptr(), &raw mut result);
+            (*block).level = level.previous;
+            (*block).host_sp = level.host_sp;
+            (*block).frame = level.frame;
+            (*block).guest_sp = outer_sp;
+        }
+        result
+    }
+
+    unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {
+        let Context::Amd64(context) = context else {
+            unreachable!("native-64 resumes x86-64 contexts only");
+        };
+        // The caller may hold the context anywhere, also in frames that are about to be overwritten: copy it here.
+        let mut c = (**context).clone();
+        c.e_flags = c.e_flags & FLAGS_ALLOWED | FLAGS_ALWAYS;
+        c.flt_save.mx_csr = c.mx_csr & 0xFFFF;
+        let float = c.context_flags & CONTEXT_FLOATING_POINT != 0;
+        // SAFETY: the block is the calling thread's; dropping levels and loading the context is what the caller asked.
+        unsafe {
+            crate::engine::drop_levels(block, c.rsp);
+            load_context(&raw const c, float)
+        }
+    }
+}

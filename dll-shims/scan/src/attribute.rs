@@ -1,0 +1,97 @@
+//! The attribute's grammar.
+//!
+//! ```text
+//! #[shim(kernel32)]                         one DLL, exported under the function's own name
+//! #[shim(msvcrt, ucrtbase)]                 two DLLs
+//! #[shim(kernel32, ntdll(RtlFoo))]          under another name there
+//! #[shim(kernel32, fails = -1)]             the value that means failure (default 0)
+//! #[shim(kernel32, ansi)]                   FooW: generate FooA from it
+//! #[shim(kernel32, leaf = path::to::emit)]  guest code for the fast path
+//! #[shim(kernel32, partial = "no ACLs")]    what it does not do
+//! #[shim(ws2_32, ordinal = 3)]              also exported by number
+//! #[shim(msvcrt, stdcall)] / cdecl          where the DLL's usual convention is not used (x86)
+//! ```
+
+use syn::parse::{Parse, ParseStream};
+use syn::{Expr, Ident, LitInt, LitStr, Path, Token, parenthesized};
+
+/// A DLL that exports a function, and the names it does so under.
+#[derive(Debug, Clone)]
+pub struct Exported {
+    /// DLL name without extension, lower case.
+    pub dll: String,
+    /// Exported names; empty means the function's own name.
+    pub names: Vec<String>,
+}
+
+/// A parsed attribute.
+#[derive(Debug, Clone, Default)]
+pub struct ShimAttribute {
+    /// Where it is exported.
+    pub exported: Vec<Exported>,
+    /// The failure value, if not 0.
+    pub fails: Option<Expr>,
+    /// Generate the A form.
+    pub ansi: bool,
+    /// Emitter of a leaf stub.
+    pub leaf: Option<Path>,
+    /// What the function does not do.
+    pub partial: Option<String>,
+    /// Export ordinal.
+    pub ordinal: Option<u16>,
+    /// Explicit x86 convention: `Some(true)` for stdcall.
+    pub stdcall: Option<bool>,
+}
+
+/// DLLs whose functions use cdecl on x86.
+const CDECL_DLLS: [&str; 4] = ["msvcrt", "ucrtbase", "vcruntime140", "msvcp140"];
+
+impl ShimAttribute {
+    /// Whether the callee removes its stack arguments on x86.
+    #[must_use]
+    pub fn pops_arguments(&self, variadic: bool) -> bool {
+        self.stdcall.unwrap_or_else(|| {
+            !variadic && !self.exported.iter().any(|e| CDECL_DLLS.contains(&e.dll.as_str()))
+        })
+    }
+}
+
+impl Parse for ShimAttribute {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut out = Self::default();
+        while !input.is_empty() {
+            let key: Ident = input.parse()?;
+            let name = key.to_string();
+            if input.peek(Token![=]) {
+                input.parse::<Token![=]>()?;
+                match name.as_str() {
+                    "fails" => out.fails = Some(input.parse()?),
+                    "leaf" => out.leaf = Some(input.parse()?),
+                    "partial" => out.partial = Some(input.parse::<LitStr>()?.value()),
+                    "ordinal" => out.ordinal = Some(input.parse::<LitInt>()?.base10_parse()?),
+                    _ => return Err(syn::Error::new(key.span(), "unknown option")),
+                }
+            } else if input.peek(syn::token::Paren) {
+                let content;
+                parenthesized!(content in input);
+                let names = content.parse_terminated(Ident::parse, Token![,])?;
+                out.exported
+                    .push(Exported { dll: name, names: names.iter().map(Ident::to_string).collect() });
+            } else {
+                match name.as_str() {
+                    "ansi" => out.ansi = true,
+                    "stdcall" => out.stdcall = Some(true),
+                    "cdecl" => out.stdcall = Some(false),
+                    _ => out.exported.push(Exported { dll: name, names: Vec::new() }),
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        if out.exported.is_empty() {
+            return Err(input.error("name the DLL that exports this function"));
+        }
+        Ok(out)
+    }
+}
