@@ -1,0 +1,79 @@
+//! The Linux calls under [`super::Memory`]. Nothing else in the crate maps guest memory.
+
+use super::View;
+use crate::status::{Result, Status};
+use std::io::Error;
+use windows_sys::Win32::Foundation::{STATUS_CONFLICTING_ADDRESSES, STATUS_NO_MEMORY};
+
+const ANONYMOUS: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+
+fn length(size: u64) -> Result<usize> {
+    usize::try_from(size).map_err(|_| Status(STATUS_NO_MEMORY))
+}
+
+fn failure() -> Status {
+    match Error::last_os_error().raw_os_error() {
+        Some(libc::EEXIST) => Status(STATUS_CONFLICTING_ADDRESSES),
+        Some(errno @ (libc::EACCES | libc::EBADF | libc::ENODEV)) => Status::from_errno(errno),
+        _ => Status(STATUS_NO_MEMORY),
+    }
+}
+
+fn map(base: u64, size: u64, prot: i32, flags: i32, fd: i32, offset: i64) -> Result<()> {
+    let size = length(size)?;
+    // SAFETY: with MAP_FIXED_NOREPLACE the kernel maps only free addresses; with MAP_FIXED the caller passes a range
+    // inside a region that it owns, whose content is the guest's.
+    let got = unsafe { libc::mmap(base as *mut libc::c_void, size, prot, flags, fd, offset) };
+    if got == libc::MAP_FAILED {
+        return Err(failure());
+    }
+    if got as u64 != base {
+        // A kernel before 4.17 takes the address as a hint only.
+        // SAFETY: the mapping was just made and nothing knows of it.
+        unsafe { libc::munmap(got, size) };
+        return Err(Status(STATUS_CONFLICTING_ADDRESSES));
+    }
+    Ok(())
+}
+
+/// Maps new anonymous memory at free addresses. `STATUS_CONFLICTING_ADDRESSES` if something is there.
+pub(super) fn map_new(base: u64, size: u64, prot: i32) -> Result<()> {
+    map(base, size, prot, ANONYMOUS | libc::MAP_FIXED_NOREPLACE, -1, 0)
+}
+
+/// Replaces part of an own region by fresh zero pages, giving back what was there.
+pub(super) fn map_over(base: u64, size: u64, prot: i32) -> Result<()> {
+    map(base, size, prot, ANONYMOUS | libc::MAP_FIXED, -1, 0)
+}
+
+/// Maps a file; `replace` says that the range is an own region, else it must be free.
+pub(super) fn map_file(base: u64, view: &View<'_>, prot: i32, replace: bool) -> Result<()> {
+    let Some(file) = view.file else {
+        return if replace { map_over(base, view.size, prot) } else { map_new(base, view.size, prot) };
+    };
+    let sharing = if file.copy_on_write { libc::MAP_PRIVATE | libc::MAP_NORESERVE } else { libc::MAP_SHARED };
+    let fixed = if replace { libc::MAP_FIXED } else { libc::MAP_FIXED_NOREPLACE };
+    let offset = i64::try_from(file.offset).map_err(|_| Status(STATUS_NO_MEMORY))?;
+    map(base, view.size, prot, sharing | fixed, std::os::fd::AsRawFd::as_raw_fd(&file.fd), offset)
+}
+
+/// Changes protections inside an own region.
+pub(super) fn protect(base: u64, size: u64, prot: i32) -> Result<()> {
+    // SAFETY: the range lies inside an own region; no Rust reference points into guest memory.
+    let done = unsafe { libc::mprotect(base as *mut libc::c_void, length(size)?, prot) };
+    if done == 0 { Ok(()) } else { Err(failure()) }
+}
+
+/// Gives an own region back to the host.
+pub(super) fn unmap(base: u64, size: u64) -> Result<()> {
+    // SAFETY: as for `protect`; the caller drops the region from the tree.
+    let done = unsafe { libc::munmap(base as *mut libc::c_void, length(size)?) };
+    if done == 0 { Ok(()) } else { Err(failure()) }
+}
+
+/// Advises the kernel about part of an own region. Advice may be ignored.
+pub(super) fn advise(base: u64, size: u64, advice: i32) -> Result<()> {
+    // SAFETY: as for `protect`; the advice given discards content only where the guest asked for that.
+    let done = unsafe { libc::madvise(base as *mut libc::c_void, length(size)?, advice) };
+    if done == 0 { Ok(()) } else { Err(failure()) }
+}

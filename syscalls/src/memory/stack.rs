@@ -1,0 +1,106 @@
+//! Thread and fiber stacks: reserved whole, committed at the top, growing at a guard page.
+
+use super::{GRANULARITY, Memory, PAGE, align_up, host, page_down, protect, region};
+use crate::status::{Result, Status};
+use windows_sys::Win32::Foundation::STATUS_INVALID_PARAMETER;
+use windows_sys::Win32::System::Memory::{PAGE_GUARD, PAGE_READWRITE};
+
+/// A fresh stack. The three addresses go into the TEB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// `DeallocationStack`: lowest reserved address; what [`Memory::free`] takes.
+    pub allocation_base: u64,
+    /// `StackLimit`: lowest committed, unguarded address.
+    pub limit: u64,
+    /// `StackBase`: just above the stack.
+    pub base: u64,
+}
+
+/// What became of a fault at a stack's guard page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// Not a stack's guard page.
+    None,
+    /// The stack has grown; the new `StackLimit`.
+    Grown(u64),
+    /// No room is left: `STATUS_STACK_OVERFLOW`. The page of the fault and the few above the last are now usable, for
+    /// the handlers; the new `StackLimit`.
+    Overflow(u64),
+}
+
+/// How far a stack grows at one fault. Windows grows by a page; more saves faults and touches no memory.
+const STEP: u64 = 16 * PAGE;
+
+impl Memory {
+    /// Makes a stack of `reserve` bytes (rounded up to the granularity) with `commit` bytes usable at once (rounded up
+    /// to pages) and a guard page below them.
+    ///
+    /// # Errors
+    /// `STATUS_NO_MEMORY`, or `STATUS_INVALID_PARAMETER` for absurd sizes.
+    pub fn allocate_stack(&self, reserve: u64, commit: u64) -> Result<Stack> {
+        let absurd = Status(STATUS_INVALID_PARAMETER);
+        let commit = align_up(commit.max(PAGE), PAGE).ok_or(absurd)?;
+        // Three pages below the committed part: the guard, and the two that are never committed.
+        let least = commit.checked_add(3 * PAGE).ok_or(absurd)?;
+        let size = align_up(reserve.max(least), GRANULARITY).ok_or(absurd)?;
+        if size > self.bounds.end {
+            return Err(absurd);
+        }
+        let request = super::Allocation { size, ..Default::default() };
+        let mut state = self.lock();
+        let range =
+            state.place(&self.bounds, &request, |base, size| host::map_new(base, size, libc::PROT_NONE))?;
+        let base = range.base + range.size;
+        let limit = base - commit;
+        let mut stack = region::Region::new(range.base, range.size, region::Kind::Private, PAGE_READWRITE, 0);
+        stack.stack = true;
+        stack.set(limit, base, PAGE_READWRITE);
+        stack.set(limit - PAGE, limit, PAGE_READWRITE | PAGE_GUARD);
+        state.regions.insert(range.base, stack);
+        if let Err(status) = host::protect(limit, commit, protect::host(PAGE_READWRITE, self.executes())) {
+            state.regions.remove(&range.base);
+            // The addresses are this function's alone; nothing more can be done if even that fails.
+            let _ = host::unmap(range.base, range.size);
+            return Err(status);
+        }
+        drop(state);
+        self.changed(range.base, range.size);
+        Ok(Stack { allocation_base: range.base, limit, base })
+    }
+
+    /// If `address` lies in the guard page of a stack made by [`Memory::allocate_stack`], commits it and moves the
+    /// guard page down. For fault handlers, to be asked before [`Memory::take_guard_page`].
+    pub fn grow_stack(&self, address: u64) -> Growth {
+        let page = page_down(address);
+        let mut state = self.lock();
+        let Some((base, region)) = state.region_at_mut(page) else { return Growth::None };
+        if !region.stack || region.protect_at(page) & PAGE_GUARD == 0 {
+            return Growth::None;
+        }
+        // The lowest page stays reserved for good; the guard page lies above it. Where that leaves no room for another
+        // guard, the stack is full.
+        let floor = base + 2 * PAGE;
+        let limit = page.saturating_sub(STEP - PAGE).max(floor).min(page);
+        let full = page < floor + PAGE;
+        let prot = protect::host(PAGE_READWRITE, self.executes());
+        let (start, growth) =
+            if full { (page, Growth::Overflow(page)) } else { (limit, Growth::Grown(limit)) };
+        let reserved_below = start == page || region.all(start, page, |protect| protect == 0);
+        let start = if reserved_below { start } else { page };
+        if host::protect(start, page + PAGE - start, prot).is_err() {
+            return Growth::None;
+        }
+        region.set(start, page + PAGE, PAGE_READWRITE);
+        let growth = match growth {
+            Growth::Grown(_) if region.protect_at(start - PAGE) == 0 => {
+                region.set(start - PAGE, start, PAGE_READWRITE | PAGE_GUARD);
+                Growth::Grown(start)
+            }
+            Growth::Grown(_) => Growth::Grown(start),
+            other => other,
+        };
+        drop(state);
+        self.changed(start - PAGE, page + 2 * PAGE - start);
+        growth
+    }
+}
