@@ -1,1 +1,3 @@
 //! The PE loader.
+
+pub mod pe;
