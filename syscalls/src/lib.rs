@@ -6,6 +6,7 @@
 //! Read first: [`status`] (how every service fails), [`object`] (what a handle refers to) and [`handle`] (how it does).
 
 pub mod handle;
+pub mod heap;
 pub mod memory;
 pub mod object;
 pub mod status;

@@ -77,3 +77,19 @@ pub(super) fn advise(base: u64, size: u64, advice: i32) -> Result<()> {
     let done = unsafe { libc::madvise(base as *mut libc::c_void, length(size)?, advice) };
     if done == 0 { Ok(()) } else { Err(failure()) }
 }
+
+/// Moves the pages of an own region to a range that has just been mapped, without copying.
+pub(super) fn move_pages(from: u64, size: u64, to: u64) -> Result<()> {
+    let size = length(size)?;
+    // SAFETY: both ranges are own regions, and what lay at `to` is fresh and unused.
+    let got = unsafe {
+        libc::mremap(
+            from as *mut libc::c_void,
+            size,
+            size,
+            libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+            to as *mut libc::c_void,
+        )
+    };
+    if got == libc::MAP_FAILED { Err(failure()) } else { Ok(()) }
+}

@@ -8,7 +8,7 @@
 //! Host memory is never touched: new regions are mapped with `MAP_FIXED_NOREPLACE`, and `MAP_FIXED` is used inside
 //! regions only. Reservations are `PROT_NONE` and `MAP_NORESERVE`; a commit is one `mprotect`.
 //!
-//! What does not live here: copying to and from guest memory (the engines' crate), heaps, and
+//! What does not live here: copying to and from guest memory (the engines' crate), heaps ([`crate::heap`]) ([`crate::heap`]), and
 //! section objects, which keep the file and call [`Memory::map_view`].
 
 mod allocate;
@@ -18,6 +18,7 @@ mod image;
 mod protect;
 mod query;
 mod region;
+mod resize;
 mod stack;
 #[cfg(test)]
 mod tests;

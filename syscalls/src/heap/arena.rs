@@ -1,0 +1,189 @@
+//! Arenas in guest memory, and the mimalloc heaps bound to them.
+//!
+//! A mimalloc heap takes memory from one arena only. So one of our heaps is a row of mimalloc heaps, one for each arena
+//! that it has drawn on; normally there is one.
+
+use super::Space;
+use crate::memory::{Allocation, Memory};
+use crate::status::{Result, Status};
+use libmimalloc_sys as mi;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use windows_sys::Win32::Foundation::STATUS_NO_MEMORY;
+use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE};
+
+/// More arenas than 32-bit guests have room for.
+const ARENAS: usize = 64;
+const MIB: u64 = 1 << 20;
+
+/// The arenas of the process. They are never given back; mimalloc returns unused pages to the kernel.
+pub(super) struct Arenas {
+    ids: [AtomicPtr<libc::c_void>; ARENAS],
+    count: AtomicUsize,
+    growing: Mutex<()>,
+    size: u64,
+    largest: u64,
+}
+
+/// The mimalloc heaps of one of our heaps, by arena.
+pub(super) struct Parts {
+    heaps: [AtomicPtr<mi::mi_heap_t>; ARENAS],
+    /// The arena that had room last.
+    current: AtomicUsize,
+}
+
+impl Arenas {
+    pub(super) fn new(memory: &Memory) -> Self {
+        // Above 512 KiB mimalloc gives each block arena pages of its own, which would litter small arenas.
+        let narrow = memory.highest_address() <= u64::from(u32::MAX);
+        let (size, largest) = if narrow { (64 * MIB, MIB / 2) } else { (4096 * MIB, 16 * MIB) };
+        Self {
+            ids: std::array::from_fn(|_| AtomicPtr::new(null_mut())),
+            count: AtomicUsize::new(0),
+            growing: Mutex::new(()),
+            size,
+            largest,
+        }
+    }
+
+    /// The largest block that comes from an arena.
+    #[inline]
+    pub(super) fn largest(&self) -> u64 {
+        self.largest
+    }
+
+    /// Makes sure that there are more than `known` arenas.
+    fn grow(&self, memory: &Memory, known: usize) -> Result<()> {
+        let _one_at_a_time = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.count.load(Ordering::Acquire) > known {
+            return Ok(());
+        }
+        if known >= ARENAS {
+            return Err(Status(STATUS_NO_MEMORY));
+        }
+        let request = |size| Allocation {
+            size,
+            kind: MEM_RESERVE | MEM_COMMIT,
+            protect: PAGE_READWRITE,
+            ..Allocation::default()
+        };
+        // Where no large range is left, the smallest arena that mimalloc takes may still fit.
+        let range = memory.allocate(&request(self.size)).or_else(|_| memory.allocate(&request(32 * MIB)))?;
+        let size = usize::try_from(range.size).map_err(|_| Status(STATUS_NO_MEMORY))?;
+        let mut id = null_mut();
+        // SAFETY: the range is fresh, zero, readable and writable, aligned to 64 KiB, and given to mimalloc for good.
+        let taken = unsafe {
+            mi::mi_manage_os_memory_ex(range.base as *const _, size, true, false, true, 0, true, &raw mut id)
+        };
+        if !taken {
+            return Err(Status(STATUS_NO_MEMORY));
+        }
+        self.ids[known].store(id.cast(), Ordering::Release);
+        self.count.store(known + 1, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Parts {
+    pub(super) fn new(arenas: &Arenas, memory: &Memory) -> Result<Self> {
+        if arenas.count.load(Ordering::Acquire) == 0 {
+            arenas.grow(memory, 0)?;
+        }
+        let parts =
+            Self { heaps: std::array::from_fn(|_| AtomicPtr::new(null_mut())), current: AtomicUsize::new(0) };
+        parts.heap(arenas, 0).ok_or(Status(STATUS_NO_MEMORY))?;
+        Ok(parts)
+    }
+
+    /// The mimalloc heap in arena `index`, made when first needed.
+    fn heap(&self, arenas: &Arenas, index: usize) -> Option<*mut mi::mi_heap_t> {
+        let slot = &self.heaps[index];
+        let heap = slot.load(Ordering::Acquire);
+        if !heap.is_null() {
+            return Some(heap);
+        }
+        let _one_at_a_time = arenas.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let heap = slot.load(Ordering::Acquire);
+        if !heap.is_null() {
+            return Some(heap);
+        }
+        let id = arenas.ids[index].load(Ordering::Acquire);
+        // SAFETY: the id is one that mimalloc gave out.
+        let heap = unsafe { mi::mi_heap_new_in_arena(id.cast()) };
+        slot.store(heap, Ordering::Release);
+        (!heap.is_null()).then_some(heap)
+    }
+
+    /// A block of `total` bytes.
+    #[inline]
+    pub(super) fn alloc(&self, space: &Space, total: u64, zero: bool) -> Option<u64> {
+        let current = self.current.load(Ordering::Relaxed);
+        let heap = self.heaps[current].load(Ordering::Acquire);
+        // SAFETY: `current` has a heap, which lives until `destroy`.
+        let block = unsafe { alloc_in(heap, total, zero) };
+        if block.is_null() { self.alloc_elsewhere(space, total, zero, current) } else { Some(block as u64) }
+    }
+
+    #[cold]
+    fn alloc_elsewhere(&self, space: &Space, total: u64, zero: bool, full: usize) -> Option<u64> {
+        let arenas = &space.arenas;
+        let mut index = 0;
+        loop {
+            if index == arenas.count.load(Ordering::Acquire) {
+                arenas.grow(&space.memory, index).ok()?;
+            }
+            if index != full {
+                let heap = self.heap(arenas, index)?;
+                // SAFETY: the heap lives until `destroy`.
+                let block = unsafe { alloc_in(heap, total, zero) };
+                if !block.is_null() {
+                    self.current.store(index, Ordering::Relaxed);
+                    return Some(block as u64);
+                }
+            }
+            index += 1;
+        }
+    }
+
+    /// Gives a block back.
+    ///
+    /// # Safety
+    /// `block` is a live block from [`Parts::alloc`].
+    #[inline]
+    pub(super) unsafe fn free(block: u64) {
+        // SAFETY: as the caller promises.
+        unsafe { mi::mi_free(block as *mut _) };
+    }
+
+    /// The bytes that a block really has.
+    ///
+    /// # Safety
+    /// As for [`Parts::free`].
+    pub(super) unsafe fn room(block: u64) -> u64 {
+        // SAFETY: as the caller promises.
+        unsafe { mi::mi_usable_size(block as *const _) as u64 }
+    }
+
+    /// Frees all blocks at once.
+    pub(super) fn destroy(&mut self) {
+        for slot in &mut self.heaps {
+            let heap = std::mem::replace(slot.get_mut(), null_mut());
+            if !heap.is_null() {
+                // SAFETY: the heap is live and this is its last use.
+                unsafe { mi::mi_heap_destroy(heap) };
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `heap` is live.
+#[inline]
+unsafe fn alloc_in(heap: *mut mi::mi_heap_t, total: u64, zero: bool) -> *mut libc::c_void {
+    let Ok(total) = usize::try_from(total) else { return null_mut() };
+    // SAFETY: as the caller promises.
+    let block =
+        unsafe { if zero { mi::mi_heap_zalloc(heap, total) } else { mi::mi_heap_malloc(heap, total) } };
+    block.cast()
+}

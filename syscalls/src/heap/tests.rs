@@ -1,0 +1,125 @@
+use super::*;
+
+fn probe(address: u64) -> Option<[u64; 2]> {
+    let mut words = [0u64; 2];
+    let local = libc::iovec { iov_base: (&raw mut words).cast(), iov_len: 16 };
+    let remote = libc::iovec { iov_base: address as *mut _, iov_len: 16 };
+    // SAFETY: writes only to `words`; a bad remote address is an error, not a fault.
+    let n = unsafe { libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0) };
+    (n == 16).then_some(words)
+}
+
+fn heaps(pointer_size: usize) -> Heaps {
+    Heaps::new(Arc::new(Memory::new(pointer_size, true)), probe).unwrap()
+}
+
+#[test]
+fn sizes_are_exact_and_blocks_in_reach() {
+    for pointer_size in [4, 8] {
+        let heaps = heaps(pointer_size);
+        let heap = heaps.process();
+        let mut blocks = Vec::new();
+        for size in [0, 1, 7, 16, 100, 4096, 70_000, 600_000, 3_000_000, 40_000_000] {
+            let block = heap.alloc(size, true).unwrap();
+            assert_eq!(block % 16, 0);
+            assert_eq!(heap.size(block), Ok(size));
+            assert!(block + size <= heaps.space.memory.highest_address());
+            assert!(heaps.space.memory.permissions(block).is_some_and(|p| p.write));
+            blocks.push(block);
+        }
+        for block in blocks {
+            heap.free(block).unwrap();
+            assert!(heap.free(block).is_err(), "a second free is refused");
+        }
+    }
+}
+
+#[test]
+fn wild_pointers_are_refused() {
+    let heaps = heaps(8);
+    let heap = heaps.process();
+    let block = heap.alloc(100, false).unwrap();
+    for wild in [0, 8, 16, 0x1234_5670, block + 16, block + 1, u64::MAX - 15] {
+        assert!(heap.free(wild).is_err());
+        assert!(heap.size(wild).is_err());
+    }
+    let other = heaps.create(0, 0, 0).unwrap();
+    assert!(heaps.with(other, |other| other.free(block)).unwrap().is_err(), "another heap's block");
+    heap.free(block).unwrap();
+}
+
+#[test]
+fn realloc_keeps_content_and_zeroes_the_rest() {
+    for pointer_size in [4, 8] {
+        let heaps = heaps(pointer_size);
+        let heap = heaps.process();
+        let mut block = heap.alloc(10, false).unwrap();
+        // SAFETY: the block has ten bytes.
+        unsafe { (block as *mut u8).write_bytes(0xaa, 10) };
+        for size in [20, 500, 100_000, 2_000_000, 30_000_000, 50_000_000, 20_000_000, 300, 12] {
+            block = heap.realloc(block, size, false, true).unwrap();
+            assert_eq!(heap.size(block), Ok(size));
+            // SAFETY: the block has `size` bytes and is ours.
+            let bytes =
+                unsafe { std::slice::from_raw_parts(block as *const u8, usize::try_from(size).unwrap()) };
+            assert!(bytes[..10].iter().all(|b| *b == 0xaa));
+            assert!(bytes[10..].iter().all(|b| *b == 0));
+        }
+        assert_eq!(heap.realloc(block, 5, true, false), Ok(block));
+        assert!(heap.realloc(block, 1 << 20, true, false).is_err());
+        heap.free(block).unwrap();
+    }
+}
+
+#[test]
+fn fixed_heaps_have_an_end() {
+    let heaps = heaps(8);
+    let handle = heaps.create(0, 0x1000, 0x10000).unwrap();
+    heaps
+        .with(handle, |heap| {
+            let blocks: Vec<_> = std::iter::from_fn(|| heap.alloc(1000, false)).collect();
+            assert!((32..=65).contains(&blocks.len()), "{}", blocks.len());
+            heap.free(blocks[0]).unwrap();
+            assert!(heap.alloc(1000, false).is_some());
+        })
+        .unwrap();
+    heaps.destroy(handle).unwrap();
+    assert!(heaps.destroy(handle).is_err());
+}
+
+#[test]
+fn small_address_spaces_use_several_arenas_and_run_out_cleanly() {
+    let heaps = Heaps::new(Arc::new(Memory::new(4, false)), probe).unwrap();
+    let handle = heaps.create(0, 0, 0).unwrap();
+    let count = heaps
+        .with(handle, |heap| {
+            std::iter::from_fn(|| heap.alloc(400_000, false)).inspect(|b| assert!(*b < 0x8000_0000)).count()
+        })
+        .unwrap();
+    assert!(count > 3000, "{count}");
+    heaps.destroy(handle).unwrap();
+    assert!(heaps.process().alloc(400_000, false).is_some(), "destroying gave the memory back");
+}
+
+#[test]
+fn threads_free_each_others_blocks() {
+    let heaps = heaps(4);
+    let (send, receive) = std::sync::mpsc::channel::<u64>();
+    std::thread::scope(|scope| {
+        for seed in 0..3u64 {
+            let send = send.clone();
+            let heap = heaps.process();
+            scope.spawn(move || {
+                for i in 0..5000u64 {
+                    let size = (i * 7919 + seed * 31) % 3000;
+                    let block = heap.alloc(size, false).unwrap();
+                    send.send(block).unwrap();
+                }
+            });
+        }
+        drop(send);
+        for block in receive {
+            heaps.process().free(block).unwrap();
+        }
+    });
+}
