@@ -215,7 +215,11 @@ pub(crate) struct View<'a, I: ?Sized> {
 impl<'a, I: ImageBytes + ?Sized> View<'a, I> {
     /// A reader for the directory named `what`, with a fresh budget.
     pub(crate) fn new(image: &'a I, headers: &Headers, what: &'static str) -> Self {
-        let limit = headers.work_limit();
+        Self::with_limit(image, headers.work_limit(), what)
+    }
+
+    /// A reader that reads at most `limit` bytes.
+    pub(crate) fn with_limit(image: &'a I, limit: u64, what: &'static str) -> Self {
         Self { image, what, limit, left: Cell::new(limit) }
     }
 

@@ -38,23 +38,33 @@
 //! `object` provides the on-disk structures and their byte order; the walkers are our own, as they have to work on guest
 //! memory and within a budget.
 
+mod debug;
 mod error;
+mod exceptions;
+mod exports;
 mod headers;
 mod image;
 mod imports;
+mod load_config;
 mod plan;
 mod relocs;
 mod sections;
+mod tls;
 
+pub use debug::{CodeView, DebugEntry, debug_entries};
 pub use error::PeError;
+pub use exceptions::{ExceptionTable, RuntimeFunction, exception_table};
+pub use exports::{Export, ExportTarget, Exports, Forwarder, exports};
 pub use headers::{DataDirectory, Headers, PAGE_SIZE};
 pub use image::{FileImage, ImageBytes, ImageBytesMut, MappedImage, MappedImageMut, Name};
 pub use imports::{
     DelayDll, DelayImports, Import, ImportDll, ImportIter, Imports, Symbol, delay_imports, imports,
 };
+pub use load_config::{LoadConfig, RvaTable, load_config};
 pub use plan::{MapPlan, MapRange, Protection};
 pub use relocs::{Relocation, RelocationKind, Relocations, relocate, relocations};
 pub use sections::{Section, SectionName};
+pub use tls::{TlsCallbacks, TlsDirectory, tls};
 
 /// A parsed PE file.
 #[derive(Clone, Debug)]
