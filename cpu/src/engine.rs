@@ -78,6 +78,8 @@ pub enum Fault {
     DivideByZero,
     /// Integer division overflow (also INTO).
     IntegerOverflow,
+    /// BOUND found its index out of bounds.
+    ArrayBounds,
     /// A floating-point exception; the value is the set of pending, unmasked x87/SSE status bits.
     Float(u32),
     /// A breakpoint instruction (INT3, BRK #0xF000).
@@ -108,6 +110,16 @@ pub trait Host: Send + Sync {
     /// guest's registers; changes them to say where to go on, or does not return (process exit, unwinding through
     /// [`Engine::resume`]).
     fn fault(&self, block: *mut ThreadBlock, fault: Fault, context: &mut Context);
+
+    /// A page of guest memory faulted, in guest code or in a guarded copy of the host ([`crate::mem`]). Returns true if the
+    /// access should be tried again because the page is there now: a stack grew, the clock page was mapped. System
+    /// calls that touch the page do not come here; they report EFAULT.
+    ///
+    /// Called inside the signal handler: async-signal-safe code only. No allocation, no lock that the interrupted code may
+    /// hold, no logging; atomics, the thread's own data and system calls are fine. On any thread.
+    fn early_fault(&self, _address: u64) -> bool {
+        false
+    }
 
     /// The table through which thunks are dispatched.
     fn thunks(&self) -> &ThunkTable;

@@ -16,4 +16,6 @@ pub mod machine;
 pub mod mem;
 #[cfg(target_arch = "x86_64")]
 pub mod native64;
+#[cfg(target_arch = "x86_64")]
+pub mod signals;
 pub mod thunk;

@@ -27,6 +27,7 @@ use crate::engine::{CallResult, Engine, Host, Level};
 use crate::frame::Frame;
 use crate::machine::Machine;
 use crate::mem;
+use crate::signals;
 use crate::thunk::{Bound, MAX_THUNKS, THUNK_SIZE};
 
 /// The engine. See the module documentation.
@@ -293,8 +294,7 @@ impl Engine for Native64 {
         code[0] = 0xB8; // mov eax, index
         code[1..5].copy_from_slice(&index.to_le_bytes());
         code[5..9].copy_from_slice(&[0x65, 0xFF, 0x24, 0x25]); // jmp gs:[disp32]
-        let slot = BLOCK_OFFSET + const { offset_of!(ThreadBlock, entry) as u32 };
-        code[9..13].copy_from_slice(&slot.to_le_bytes());
+        code[9..13].copy_from_slice(&gs(offset_of!(ThreadBlock, entry)).to_le_bytes()[..4]);
         code
     }
 
@@ -306,10 +306,15 @@ impl Engine for Native64 {
         b.thunks = self.host.thunks().base();
         b.frame = ptr::null_mut();
         b.level = ptr::null_mut();
+        signals::install(self.host).map_err(|e| format!("taking over fault signals: {e}"))?;
+        // SAFETY: the caller's contract, and `enter_guest` keeps `host_sp` current.
+        unsafe { signals::attach_thread(block) }?;
         crate::host::set_gs_base(b.teb, self.fsgsbase).map_err(|e| format!("setting the GS base: {e}"))
     }
 
-    unsafe fn detach_thread(&self, _block: *mut ThreadBlock) {}
+    unsafe fn detach_thread(&self, _block: *mut ThreadBlock) {
+        signals::detach_thread();
+    }
 
     unsafe fn call(&self, block: *mut ThreadBlock, target: u64, args: &[u64], _float: bool) -> CallResult {
         let mut regs = [0u64; 4];

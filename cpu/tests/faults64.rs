@@ -1,0 +1,184 @@
+//! Faults of x86-64 guest code: told apart as Windows does, and resumed with every register intact.
+#![cfg(target_arch = "x86_64")]
+
+mod common;
+
+use std::sync::atomic::Ordering;
+
+use common::{assemble, host, map, on_fault, with_thread};
+use iced_x86::code_asm::{CodeAssembler, eax, ecx, edx, qword_ptr, rax, rcx, rdx, rsp, xmm0, xmm1, ymm3};
+use transom_cpu::context::Context;
+use transom_cpu::engine::{Access, Engine as _, Fault};
+use transom_cpu::mem;
+use transom_cpu::native64::Native64;
+
+/// Runs the code (which must end with `ret`); a fault skips to the label `after` that the builder placed, given as an offset.
+fn fault_of(build: impl FnOnce(&mut CodeAssembler), args: &[u64]) -> (Fault, u64) {
+    let engine = Native64::new(host());
+    let code = assemble(64, build);
+    let end =
+        (0..4096).find(|i| mem::read::<u32>(code + i) == Ok(0x9090_9090)).expect("a landing of four NOPs");
+    let seen = std::rc::Rc::new(std::cell::Cell::new(None));
+    let note = seen.clone();
+    on_fault(move |_, fault, context| {
+        let Context::Amd64(c) = context else { panic!("not an x86-64 context") };
+        note.set(Some((fault, c.rip.wrapping_sub(code))));
+        c.rip = code + end;
+    });
+    with_thread(&engine, |block| {
+        // SAFETY: attached, on the host stack.
+        unsafe { engine.call(block, code, args, false) }
+    });
+    seen.get().expect("a fault")
+}
+
+fn landing(a: &mut CodeAssembler) {
+    for _ in 0..4 {
+        a.nop().unwrap();
+    }
+    a.ret().unwrap();
+}
+
+#[test]
+fn memory_faults_name_address_and_access() {
+    let hole = map(4096);
+    // SAFETY: the page is this test's.
+    unsafe { libc::mprotect(hole as *mut libc::c_void, 4096, libc::PROT_NONE) };
+    let read = |a: &mut CodeAssembler| {
+        a.mov(rax, qword_ptr(rcx)).unwrap();
+        landing(a);
+    };
+    let memory = |address, access| Fault::Memory { address, access };
+    assert_eq!(fault_of(read, &[hole + 8]), (memory(hole + 8, Access::Read), 0));
+    assert_eq!(fault_of(read, &[0]), (memory(0, Access::Read), 0));
+    assert_eq!(fault_of(read, &[0x8000_0000_0000_0000]), (memory(u64::MAX, Access::Read), 0));
+    let write = |a: &mut CodeAssembler| {
+        a.mov(qword_ptr(rcx), rax).unwrap();
+        landing(a);
+    };
+    assert_eq!(fault_of(write, &[hole]), (memory(hole, Access::Write), 0));
+    let misaligned = |a: &mut CodeAssembler| {
+        a.movaps(xmm0, rsp + 1).unwrap();
+        landing(a);
+    };
+    assert_eq!(fault_of(misaligned, &[]).0, memory(u64::MAX, Access::Read));
+    let jump = |a: &mut CodeAssembler| {
+        a.jmp(rcx).unwrap();
+        landing(a);
+    };
+    assert_eq!(fault_of(jump, &[hole]).0, memory(hole, Access::Execute));
+}
+
+#[test]
+fn instruction_faults_are_told_apart() {
+    let of = |build: fn(&mut CodeAssembler)| {
+        fault_of(
+            |a| {
+                build(a);
+                landing(a);
+            },
+            &[0],
+        )
+    };
+    let zero = |a: &mut CodeAssembler| {
+        a.xor(edx, edx).unwrap();
+        a.mov(eax, 1).unwrap();
+        a.div(ecx).unwrap();
+    };
+    assert_eq!(of(zero), (Fault::DivideByZero, 7));
+    let overflow = |a: &mut CodeAssembler| {
+        a.mov(rax, i64::MIN).unwrap();
+        a.cqo().unwrap();
+        a.mov(rcx, -1i64).unwrap();
+        a.idiv(rcx).unwrap();
+    };
+    assert_eq!(of(overflow).0, Fault::IntegerOverflow);
+    assert_eq!(of(|a| a.int3().unwrap()), (Fault::Breakpoint, 0));
+    assert_eq!(of(|a| a.ud2().unwrap()), (Fault::IllegalInstruction, 0));
+    assert_eq!(of(|a| a.hlt().unwrap()), (Fault::Privileged, 0));
+    let fail_fast = |a: &mut CodeAssembler| {
+        a.mov(ecx, 5).unwrap();
+        a.int(0x29).unwrap();
+    };
+    assert_eq!(of(fail_fast).0, Fault::FastFail(5));
+    let step = |a: &mut CodeAssembler| {
+        a.pushfq().unwrap();
+        a.or(qword_ptr(rsp), 0x100).unwrap();
+        a.popfq().unwrap();
+        a.mov(eax, eax).unwrap();
+    };
+    assert_eq!(of(step).0, Fault::SingleStep);
+    let float = |a: &mut CodeAssembler| {
+        a.push(0x1D80).unwrap(); // division by zero unmasked
+        a.ldmxcsr(iced_x86::code_asm::dword_ptr(rsp)).unwrap();
+        a.pop(rax).unwrap();
+        a.mov(eax, 1).unwrap();
+        a.cvtsi2sd(xmm0, eax).unwrap();
+        a.xorps(xmm1, xmm1).unwrap();
+        a.divsd(xmm0, xmm1).unwrap();
+        a.nop().unwrap();
+    };
+    let (fault, _) = of(float);
+    assert_eq!(fault, Fault::Float(4));
+    // SAFETY: the guest left its MXCSR behind, which this thread may be checked for no longer.
+    unsafe { core::arch::asm!("ldmxcsr [{}]", in(reg) &0x1F80u32) };
+}
+
+#[test]
+fn a_fault_resumes_with_all_registers() {
+    if !std::is_x86_feature_detected!("avx") {
+        return;
+    }
+    let engine = Native64::new(host());
+    // ymm3 holds a value in its upper half across the fault; flags survive as well.
+    let code = assemble(64, |a| {
+        a.movq(xmm1, rdx).unwrap();
+        a.vbroadcastsd(iced_x86::code_asm::ymm4, xmm1).unwrap_or_else(|_| unreachable!());
+        a.vmovaps(ymm3, iced_x86::code_asm::ymm4).unwrap();
+        a.stc().unwrap();
+        a.mov(rax, qword_ptr(rcx)).unwrap();
+        a.vextractf128(xmm0, ymm3, 1).unwrap();
+        a.movq(rcx, xmm0).unwrap();
+        a.adc(rax, rcx).unwrap();
+        a.vzeroupper().unwrap();
+        a.ret().unwrap();
+    });
+    on_fault(|_, _, context| {
+        let Context::Amd64(c) = context else { panic!("not an x86-64 context") };
+        // Clobber the upper halves, as ordinary host code may.
+        // SAFETY: AVX is there.
+        unsafe { core::arch::asm!("vxorps ymm3, ymm3, ymm3", out("xmm3") _) };
+        c.rax = 1000;
+        c.rip += 3;
+    });
+    let result = with_thread(&engine, |block| {
+        // SAFETY: attached, on the host stack.
+        unsafe { engine.call(block, code, &[0, 234], false) }
+    });
+    assert_eq!(result.int, 1235);
+}
+
+#[test]
+fn early_faults_and_guarded_copies() {
+    let engine = Native64::new(host());
+    let code = assemble(64, |a| {
+        a.mov(qword_ptr(rcx), rdx).unwrap();
+        a.mov(rax, qword_ptr(rcx)).unwrap();
+        a.ret().unwrap();
+    });
+    with_thread(&engine, |block| {
+        let page = map(4096);
+        let close = || {
+            // SAFETY: the page is this test's.
+            unsafe { libc::mprotect(page as *mut libc::c_void, 4096, libc::PROT_NONE) };
+        };
+        close();
+        assert_eq!(mem::read::<u32>(page).unwrap_err().address, page);
+        common::LAZY_PAGE.store(page, Ordering::SeqCst);
+        // SAFETY: attached, on the host stack.
+        assert_eq!(unsafe { engine.call(block, code, &[page, 77], false) }.int, 77);
+        close();
+        assert_eq!(mem::read::<u32>(page), Ok(77));
+        common::LAZY_PAGE.store(0, Ordering::SeqCst);
+    });
+}
