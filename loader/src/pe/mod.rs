@@ -48,7 +48,9 @@ mod imports;
 mod load_config;
 mod plan;
 mod relocs;
+pub mod resources;
 mod sections;
+mod survey;
 mod tls;
 
 pub use debug::{CodeView, DebugEntry, debug_entries};
@@ -63,7 +65,9 @@ pub use imports::{
 pub use load_config::{LoadConfig, RvaTable, load_config};
 pub use plan::{MapPlan, MapRange, Protection};
 pub use relocs::{Relocation, RelocationKind, Relocations, relocate, relocations};
+pub use resources::{Language, Resource, ResourceId, Resources, resources};
 pub use sections::{Section, SectionName};
+pub use survey::{Survey, survey};
 pub use tls::{TlsCallbacks, TlsDirectory, tls};
 
 /// A parsed PE file.
