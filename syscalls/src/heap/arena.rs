@@ -22,7 +22,9 @@ pub(super) struct Arenas {
     ids: [AtomicPtr<libc::c_void>; ARENAS],
     count: AtomicUsize,
     growing: Mutex<()>,
-    size: u64,
+    /// Size of the first arena, and up to where that doubles. mimalloc's tables for each heap in an arena grow with
+    /// the arena, and a small program should not pay for them.
+    sizes: [u64; 2],
     largest: u64,
 }
 
@@ -33,16 +35,39 @@ pub(super) struct Parts {
     current: AtomicUsize,
 }
 
+/// Gives mimalloc host memory for its own bookkeeping, once. Left to itself it would reserve a gigabyte of huge pages
+/// for that, of which the first costs two megabytes and milliseconds.
+fn prepare_bookkeeping() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    const SIZE: usize = 32 << 20;
+    ONCE.call_once(|| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // A little more than needed, so that an aligned part is in it.
+        // SAFETY: a fresh mapping at an address of the kernel's choice, given to mimalloc for good.
+        unsafe {
+            let prot = libc::PROT_READ | libc::PROT_WRITE;
+            let base = libc::mmap(null_mut(), SIZE + (1 << 16), prot, flags, -1, 0);
+            if base != libc::MAP_FAILED {
+                let base = base.byte_add(base.align_offset(1 << 16));
+                // If mimalloc refuses, it finds memory itself.
+                mi::mi_manage_os_memory_ex(base.cast(), SIZE, true, false, true, 0, false, null_mut());
+            }
+        }
+    });
+}
+
 impl Arenas {
     pub(super) fn new(memory: &Memory) -> Self {
+        prepare_bookkeeping();
         // Above 512 KiB mimalloc gives each block arena pages of its own, which would litter small arenas.
         let narrow = memory.highest_address() <= u64::from(u32::MAX);
-        let (size, largest) = if narrow { (64 * MIB, MIB / 2) } else { (4096 * MIB, 16 * MIB) };
+        let (sizes, largest) =
+            if narrow { ([64 * MIB; 2], MIB / 2) } else { ([128 * MIB, 8192 * MIB], 16 * MIB) };
         Self {
             ids: std::array::from_fn(|_| AtomicPtr::new(null_mut())),
             count: AtomicUsize::new(0),
             growing: Mutex::new(()),
-            size,
+            sizes,
             largest,
         }
     }
@@ -68,8 +93,9 @@ impl Arenas {
             protect: PAGE_READWRITE,
             ..Allocation::default()
         };
+        let size = (self.sizes[0] << known.min(16)).min(self.sizes[1]);
         // Where no large range is left, the smallest arena that mimalloc takes may still fit.
-        let range = memory.allocate(&request(self.size)).or_else(|_| memory.allocate(&request(32 * MIB)))?;
+        let range = memory.allocate(&request(size)).or_else(|_| memory.allocate(&request(32 * MIB)))?;
         let size = usize::try_from(range.size).map_err(|_| Status(STATUS_NO_MEMORY))?;
         let mut id = null_mut();
         // SAFETY: the range is fresh, zero, readable and writable, aligned to 64 KiB, and given to mimalloc for good.
