@@ -10,3 +10,6 @@ pub mod heap;
 pub mod memory;
 pub mod object;
 pub mod status;
+pub mod thread;
+pub mod wait;
+pub mod watcher;

@@ -2,6 +2,8 @@
 
 use std::any::Any;
 
+use crate::wait::Cell;
+
 /// The type of an object, as Windows names it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 #[allow(missing_docs, reason = "the names are Windows' own type names")]
@@ -27,6 +29,11 @@ pub enum Kind {
 pub trait Object: Any + Send + Sync {
     /// Its type.
     fn kind(&self) -> Kind;
+
+    /// What waiting for it means, if it can be waited for.
+    fn wait_cell(&self) -> Option<&Cell> {
+        None
+    }
 
     /// Called when the last handle to it in this process is closed (the object itself may live on in references).
     fn last_handle_closed(&self) {}
