@@ -1,1 +1,15 @@
-//! Shims of the C runtime DLLs.
+//! The C runtime DLLs: msvcrt, ucrtbase and vcruntime140.
+//!
+//! Two halves live here. The *logic* of the runtimes (formatting, scanning, number conversion, character classes,
+//! calendar arithmetic, text-mode translation) is plain Rust over slices and small traits, knows no guest and is
+//! tested by itself: `format`, `scan`, `number`, `string`, `time`, `text_mode`, `math`. The *shims* fetch a
+//! guest's arguments, call that logic and the NT services, and write results back.
+
+pub mod format;
+pub mod math;
+pub mod number;
+pub mod scan;
+pub mod string;
+pub mod text_mode;
+pub mod time;
+pub mod unit;

@@ -1,1 +1,4 @@
 //! What a shim is written with.
+
+pub mod cmdline;
+pub mod codepage;
