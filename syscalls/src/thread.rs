@@ -2,14 +2,19 @@
 //!
 //! A guest thread is a host thread. Guest stacks, TEBs and entry into guest code are the business of the layers above; they
 //! give [`spawn`] a closure. What a thread shares with others is its [`ThreadObject`], which outlives it.
+//!
+//! How a thread ends: its closure returns, and the thread's last act is to abandon its mutexes and open its `ended` cell.
+//! Ending another thread is a request ([`ThreadObject::terminate`]): blocking services return
+//! `STATUS_THREAD_IS_TERMINATING`, with which shims and engines return to the closure; a thread that runs guest code is brought
+//! there by the engine.
 
 use core::cell::Cell as TlsCell;
 use core::ops::Deref;
 use core::ptr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::any::Any;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use windows_sys::Win32::Foundation as f;
 
@@ -17,9 +22,18 @@ use crate::object::{Kind, Object};
 use crate::status::{Result, Status};
 use crate::wait::interrupt::{Pending, Reasons};
 use crate::wait::objects::timer::Armed;
-use crate::wait::{Cell, Mutant, Rule, Scope};
+use crate::wait::{Cell, Deadline, Mutant, Rule, Scope, futex, system_now};
+
+mod spawn;
+mod times;
+pub(crate) use spawn::spawn_service;
+pub use spawn::{Spawn, spawn};
+pub use times::{Times, process_times};
 
 const STILL_ACTIVE: u32 = f::STILL_ACTIVE.cast_unsigned();
+
+/// `MAXIMUM_SUSPEND_COUNT`.
+const MAXIMUM_SUSPEND_COUNT: u32 = 127;
 
 /// What a user APC is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,6 +72,33 @@ pub struct ThreadObject {
     pub(crate) armed: Mutex<Vec<Armed>>,
     /// How many mutexes it owns: whether its end must look for them. Changed by the thread itself only.
     owned_mutexes: AtomicU32,
+    /// How often it is suspended; it runs while this is zero. A futex word.
+    suspended: AtomicU32,
+    priority: AtomicI32,
+    description: Mutex<Vec<u16>>,
+    /// When it was made, in nanoseconds since 1970.
+    created: u64,
+    /// Its times, once it has ended.
+    last_times: OnceLock<Times>,
+}
+
+/// The threads of this process that have an object and have not ended.
+static THREADS: Mutex<Vec<Arc<ThreadObject>>> = Mutex::new(Vec::new());
+
+fn threads() -> MutexGuard<'static, Vec<Arc<ThreadObject>>> {
+    THREADS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The threads of this process that run guest code or ever waited for something, and have not ended.
+#[must_use]
+pub fn list() -> Vec<Arc<ThreadObject>> {
+    threads().clone()
+}
+
+/// The thread with this Windows id, if it has not ended.
+#[must_use]
+pub fn by_id(id: u32) -> Option<Arc<ThreadObject>> {
+    threads().iter().find(|t| t.id() == id & !3).cloned()
 }
 
 impl ThreadObject {
@@ -70,13 +111,33 @@ impl ThreadObject {
             apcs: Mutex::default(),
             armed: Mutex::default(),
             owned_mutexes: AtomicU32::new(0),
+            suspended: AtomicU32::new(0),
+            priority: AtomicI32::new(0),
+            description: Mutex::default(),
+            created: system_now(),
+            last_times: OnceLock::new(),
         })
     }
 
-    /// The Linux thread id.
+    /// The Linux thread id. Waits for it where the thread was only just made.
     #[must_use]
     pub fn tid(&self) -> u32 {
-        self.tid.load(Ordering::Relaxed)
+        match self.tid.load(Ordering::Relaxed) {
+            0 => self.await_tid(),
+            tid => tid,
+        }
+    }
+
+    #[cold]
+    fn await_tid(&self) -> u32 {
+        loop {
+            let tid = self.tid.load(Ordering::Acquire);
+            if tid != 0 {
+                return tid;
+            }
+            // The thread is about to run and to set it; no reason ends this wait.
+            futex::wait(self.tid.as_ptr(), 0, Scope::Private, Deadline::Never, Reasons::NONE);
+        }
     }
 
     /// The Windows thread id: four times the Linux one, so that it is unique among all processes and a multiple of 4.
@@ -96,13 +157,96 @@ impl ThreadObject {
         self.exit_code.store(code, Ordering::Release);
     }
 
+    /// Asks the thread to end with this exit code. Its blocking services return `STATUS_THREAD_IS_TERMINATING` from now on.
+    pub fn terminate(&self, code: u32) {
+        self.set_exit_code(code);
+        self.pending.raise(Reasons::TERMINATE, self.tid().cast_signed());
+        futex::wake(self.suspended.as_ptr(), u32::MAX, Scope::Private);
+    }
+
+    /// Whether it has been asked to end.
+    #[must_use]
+    pub fn is_terminating(&self) -> bool {
+        self.pending.among(Reasons::TERMINATE).has(Reasons::TERMINATE)
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended.free_tokens() > 0
+    }
+
+    /// Counts one more suspension; the count before. Stopping a thread that runs is the engine's part; a new thread waits
+    /// before it begins.
+    ///
+    /// # Errors
+    /// `STATUS_SUSPEND_COUNT_EXCEEDED` at 127.
+    pub fn suspend(&self) -> Result<u32> {
+        self.suspended
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| {
+                (n < MAXIMUM_SUSPEND_COUNT).then_some(n + 1)
+            })
+            .map_err(|_| Status(f::STATUS_SUSPEND_COUNT_EXCEEDED))
+    }
+
+    /// Counts one suspension less; the count before. At zero the thread goes on.
+    pub fn resume(&self) -> u32 {
+        let before = self
+            .suspended
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1))
+            .unwrap_or(0);
+        if before == 1 {
+            futex::wake(self.suspended.as_ptr(), u32::MAX, Scope::Private);
+        }
+        before
+    }
+
+    /// Waits until the calling thread, whose object this is, is not suspended, or is to end. Safe in a signal handler.
+    pub fn wait_while_suspended(&self) {
+        loop {
+            let count = self.suspended.load(Ordering::SeqCst);
+            if count == 0 || self.is_terminating() {
+                return;
+            }
+            futex::wait(self.suspended.as_ptr(), count, Scope::Private, Deadline::Never, Reasons::TERMINATE);
+        }
+    }
+
+    /// The priority set last, from `THREAD_PRIORITY_IDLE` to `THREAD_PRIORITY_TIME_CRITICAL`.
+    #[must_use]
+    pub fn priority(&self) -> i32 {
+        self.priority.load(Ordering::Relaxed)
+    }
+
+    /// Remembers a priority. Linux schedules the thread as before: without privileges it could only ever lower it.
+    pub fn set_priority(&self, priority: i32) {
+        self.priority.store(priority, Ordering::Relaxed);
+    }
+
+    /// The description of `GetThreadDescription`, in UTF-16.
+    #[must_use]
+    pub fn description(&self) -> Vec<u16> {
+        self.description.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sets the description, and the name that Linux tools show (its first 15 bytes).
+    pub fn set_description(&self, text: &[u16]) {
+        *self.description.lock().unwrap_or_else(PoisonError::into_inner) = text.to_vec();
+        let name: String = char::decode_utf16(text.iter().copied()).map(|c| c.unwrap_or('?')).collect();
+        // A thread that has ended has no name to set.
+        let _ = std::fs::write(format!("/proc/self/task/{}/comm", self.tid()), name);
+    }
+
     fn lock_apcs(&self) -> MutexGuard<'_, VecDeque<Apc>> {
         self.apcs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues a user APC, and ends the thread's wait if that is alertable.
+    /// Queues a user APC, and ends the thread's wait if that is alertable. An APC for a thread that has ended is dropped.
     pub fn queue_apc(&self, apc: Apc) {
         let mut apcs = self.lock_apcs();
+        if self.has_ended() {
+            return;
+        }
         apcs.push_back(apc);
         // Under the lock, so that the pending reason and an empty queue never disagree.
         self.pending.raise(Reasons::APC, self.tid().cast_signed());
@@ -132,6 +276,8 @@ impl ThreadObject {
             Mutant::abandon_all_of(self.tid());
         }
         self.armed.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let _ = self.last_times.set(self.final_times());
+        threads().retain(|t| !ptr::eq(&raw const **t, self));
         self.ended.set().1.on(&self.ended);
     }
 }
@@ -194,15 +340,21 @@ impl Deref for Current {
 #[must_use]
 pub fn current() -> Current {
     let thread = CURRENT.get();
-    if thread.is_null() { adopt(ThreadObject::new()) } else { Current(thread) }
+    if thread.is_null() { adopt_new() } else { Current(thread) }
+}
+
+#[cold]
+fn adopt_new() -> Current {
+    let thread = ThreadObject::new();
+    threads().push(Arc::clone(&thread));
+    adopt(thread)
 }
 
 /// Makes the object the calling thread's.
-#[cold]
 fn adopt(thread: Arc<ThreadObject>) -> Current {
     // SAFETY: no arguments, cannot fail.
     let tid = unsafe { libc::gettid() };
-    thread.tid.store(tid.cast_unsigned(), Ordering::Relaxed);
+    thread.tid.store(tid.cast_unsigned(), Ordering::Release);
     let pointer = Arc::as_ptr(&thread);
     CURRENT.set(pointer);
     // At the very end of a thread its keeper may be gone: then the object stays for good, as nothing else would end it.
@@ -211,22 +363,5 @@ fn adopt(thread: Arc<ThreadObject>) -> Current {
     Current(pointer)
 }
 
-/// Starts a thread that serves the process as a whole and never runs guest code. It blocks all signals.
-///
-/// # Errors
-/// `STATUS_INSUFFICIENT_RESOURCES` if the host has no thread left.
-pub(crate) fn spawn_service(name: &str, run: impl FnOnce() + Send + 'static) -> Result<()> {
-    // SAFETY: signal sets are plain data that `sigfillset` fills; the mask is restored below. A thread inherits the mask of
-    // who makes it.
-    let old = unsafe {
-        let mut all: libc::sigset_t = core::mem::zeroed();
-        let mut old: libc::sigset_t = core::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old);
-        old
-    };
-    let made = std::thread::Builder::new().name(name.to_owned()).stack_size(128 << 10).spawn(run);
-    // SAFETY: restores the mask saved above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, ptr::null_mut()) };
-    made.map(drop).map_err(|_| Status(f::STATUS_INSUFFICIENT_RESOURCES))
-}
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,8 @@ use crate::thread;
 pub struct Reasons(u32);
 
 impl Reasons {
+    /// Nothing ends the call.
+    pub const NONE: Self = Self(0);
     /// The thread is to end.
     pub const TERMINATE: Self = Self(1);
     /// User APCs are queued, which an alertable wait runs.

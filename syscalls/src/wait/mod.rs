@@ -24,4 +24,6 @@ pub use cell::{Cell, Rule};
 pub use futex::{Deadline, Scope};
 pub use futex::{monotonic_now, system_now};
 pub use objects::{Event, Mutant, Semaphore, Timer};
-pub use waiting::{Alertable, MAX_OBJECTS, Waited, sleep, wait_all, wait_any, wait_handles, wait_one};
+pub use waiting::{
+    Alertable, MAX_OBJECTS, Waited, signal_and_wait, sleep, wait_all, wait_any, wait_handles, wait_one,
+};

@@ -18,9 +18,10 @@ use windows_sys::Win32::Foundation as f;
 use super::cell::{Cell, Claim, Entry, Rule};
 use super::futex::{self, Deadline, Scope, Waiter, Wake};
 use super::interrupt::Reasons;
-use super::objects::timer;
+use super::objects::{self, timer};
 use super::{clock, observers};
 use crate::handle::{Handle, HandleTable, ObjectRef};
+use crate::object::Object;
 use crate::status::{Result, Status};
 use crate::thread::{self, Current};
 
@@ -414,6 +415,22 @@ pub(super) fn release_mutex(cell: &Cell, me: &Current) -> Result<u32> {
 /// `STATUS_THREAD_IS_TERMINATING`.
 pub fn sleep(deadline: Deadline, alertable: Alertable) -> Result<Waited> {
     wait_any(&[], deadline, alertable)
+}
+
+/// Signals one object and waits for another (`SignalObjectAndWait`). A thread that waits for the first gets the signal
+/// itself; another that waits for the second may come before the caller.
+///
+/// # Errors
+/// `STATUS_OBJECT_TYPE_MISMATCH` if the first is no event, semaphore or mutex; what releasing it reports, and then there is no
+/// wait; and as [`wait_any`].
+pub fn signal_and_wait(
+    signalled: &dyn Object,
+    cell: &Cell,
+    deadline: Deadline,
+    alertable: Alertable,
+) -> Result<Waited> {
+    objects::signal(signalled)?;
+    wait_one(cell, deadline, alertable)
 }
 
 /// Waits on handles: for all of them, or any.
