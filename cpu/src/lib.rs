@@ -15,6 +15,8 @@ pub mod host;
 pub mod machine;
 pub mod mem;
 #[cfg(target_arch = "x86_64")]
+pub mod native32;
+#[cfg(target_arch = "x86_64")]
 pub mod native64;
 #[cfg(target_arch = "x86_64")]
 pub mod signals;

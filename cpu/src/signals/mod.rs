@@ -32,7 +32,9 @@ use crate::engine::Host;
 use crate::mem;
 
 pub use crash::{is_host_code, refresh_images};
+pub(crate) use registers::load_context;
 use stack::ALT_STACK;
+pub(crate) use stack::host_fs_base;
 
 /// The signals that stand for processor faults.
 const FAULTS: [libc::c_int; 5] = [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP];
@@ -68,7 +70,7 @@ pub fn install(host: &'static dyn Host) -> std::io::Result<()> {
 }
 
 /// Tells the handler that guest code runs with its own FS base. Called by native-32 before its first thread attaches.
-pub fn guest_swaps_fs() {
+pub(crate) fn guest_swaps_fs() {
     SWAPS_FS.store(true, Ordering::SeqCst);
 }
 
