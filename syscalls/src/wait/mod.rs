@@ -4,6 +4,9 @@
 //! [`cell`] is the state of one waitable, a pure state machine on atomics; [`waiting`] is what a thread does to wait for
 //! one, any or all of several cells; [`objects`] are the kernel objects that consist of little more than a cell.
 //!
+//! Apart from these, [`parking`] queues threads up under addresses; [`address`] (WaitOnAddress, keyed events) and [`locks`]
+//! (critical sections and their like) are built on it.
+//!
 //! Nothing polls, and no thread runs on behalf of a waitable. Setting, releasing and taking make no system call unless
 //! somebody sleeps.
 
@@ -12,12 +15,15 @@ mod atomics {
     pub(super) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 }
 
+pub mod address;
 pub mod cell;
 pub(crate) mod clock;
 pub mod futex;
 pub mod interrupt;
+pub mod locks;
 pub mod objects;
 pub mod observers;
+pub mod parking;
 pub mod waiting;
 
 pub use cell::{Cell, Rule};
