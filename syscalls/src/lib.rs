@@ -7,9 +7,12 @@
 
 pub mod handle;
 pub mod heap;
+pub mod kuser;
 pub mod memory;
 pub mod object;
 pub mod status;
+pub mod sysinfo;
 pub mod thread;
+pub mod time;
 pub mod wait;
 pub mod watcher;

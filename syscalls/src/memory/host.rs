@@ -93,3 +93,20 @@ pub(super) fn move_pages(from: u64, size: u64, to: u64) -> Result<()> {
     };
     if got == libc::MAP_FAILED { Err(failure()) } else { Ok(()) }
 }
+
+/// Replaces an own region by shared zero pages, inaccessible for now, and maps them a second time, writable, for the
+/// host; returns that address.
+pub(super) fn share(base: u64, size: u64) -> Result<*mut u8> {
+    let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+    map(base, size, libc::PROT_NONE, flags, -1, 0)?;
+    let size = length(size)?;
+    // SAFETY: a length of 0 asks for a second mapping of the same shared pages at an address of the kernel's choice;
+    // it is new, so nothing else knows it.
+    unsafe {
+        let alias = libc::mremap(base as *mut libc::c_void, 0, size, libc::MREMAP_MAYMOVE);
+        if alias == libc::MAP_FAILED || libc::mprotect(alias, size, libc::PROT_READ | libc::PROT_WRITE) != 0 {
+            return Err(failure());
+        }
+        Ok(alias.cast())
+    }
+}

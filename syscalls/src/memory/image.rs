@@ -1,7 +1,7 @@
 //! Areas for program images. The loader decides what goes where; this keeps the area and its type.
 
 use super::region::{Kind, Region};
-use super::{Allocation, Memory, PAGE, Range, View, ViewFile, align_up, host, pages, protect};
+use super::{Allocation, Memory, PAGE, Range, View, ViewFile, align_up, host, protect};
 use crate::status::{Result, Status};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -85,21 +85,6 @@ impl Memory {
         region.set(address, end, stored);
         drop(state);
         self.changed(address, size);
-        Ok(())
-    }
-
-    /// Reserves fixed addresses that something else maps (KUSER_SHARED_DATA), so that queries show a private
-    /// allocation there and nothing else takes them.
-    ///
-    /// # Errors
-    /// `STATUS_CONFLICTING_ADDRESSES` if the guest has something there.
-    pub fn note_fixed(&self, base: u64, size: u64, protect: u32) -> Result<()> {
-        let (start, end) = pages(base, size).ok_or(Status(STATUS_INVALID_PARAMETER_4))?;
-        let mut state = self.lock();
-        if state.overlaps(start, end) {
-            return Err(Status(STATUS_CONFLICTING_ADDRESSES));
-        }
-        state.regions.insert(start, Region::new(start, end - start, Kind::Private, protect, protect));
         Ok(())
     }
 }

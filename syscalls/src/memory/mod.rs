@@ -12,6 +12,7 @@
 //! section objects, which keep the file and call [`Memory::map_view`].
 
 mod allocate;
+mod fixed;
 mod free;
 mod host;
 mod image;
