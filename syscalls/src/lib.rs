@@ -10,6 +10,9 @@ pub mod heap;
 pub mod kuser;
 pub mod memory;
 pub mod object;
+pub mod path;
+#[cfg(test)]
+mod scratch;
 pub mod status;
 pub mod sysinfo;
 pub mod thread;
