@@ -5,6 +5,7 @@
 //!
 //! Read first: [`status`] (how every service fails), [`object`] (what a handle refers to) and [`handle`] (how it does).
 
+pub mod file;
 pub mod handle;
 pub mod heap;
 pub mod kuser;

@@ -3,20 +3,12 @@
 use crate::status::{Result, Status};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// One entry as the kernel gives it.
-pub(crate) struct Entry<'a> {
-    pub(crate) name: &'a [u8],
-    /// `DT_*`; `DT_UNKNOWN` where the file system does not say.
-    pub(crate) kind: u8,
-}
-
-/// Offsets inside `struct linux_dirent64` (getdents64(2)): `d_reclen`, `d_type`, `d_name`.
+/// Offsets inside `struct linux_dirent64` (getdents64(2)): `d_reclen`, `d_name`.
 const RECLEN: usize = 16;
-const TYPE: usize = 18;
 const NAME: usize = 19;
 
-/// Calls `each` for every entry but `.` and `..`, from the descriptor's position to the end.
-pub(crate) fn for_each(dir: BorrowedFd<'_>, mut each: impl FnMut(Entry<'_>)) -> Result<()> {
+/// Calls `each` with the name of every entry but `.` and `..`, from the descriptor's position to the end.
+pub(crate) fn for_each(dir: BorrowedFd<'_>, mut each: impl FnMut(&[u8])) -> Result<()> {
     let mut buffer = vec![0u8; 32 * 1024];
     loop {
         // SAFETY: the kernel writes at most `buffer.len()` bytes into the buffer.
@@ -33,7 +25,7 @@ pub(crate) fn for_each(dir: BorrowedFd<'_>, mut each: impl FnMut(Entry<'_>)) -> 
             let name = &buffer[at + NAME..at + record];
             let name = &name[..name.iter().position(|&b| b == 0).unwrap_or(name.len())];
             if name != b"." && name != b".." {
-                each(Entry { name, kind: buffer[at + TYPE] });
+                each(name);
             }
             at += record;
         }

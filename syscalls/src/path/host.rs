@@ -56,13 +56,6 @@ impl HostPath {
         Ok(Self { bytes, root: root.len(), wants_directory })
     }
 
-    /// A path that did not come from a guest: absolute, without a trailing slash or NUL.
-    pub(crate) fn from_host(path: &[u8]) -> Self {
-        let mut bytes: Vec<u8> = path.iter().copied().filter(|&b| b != 0).collect();
-        bytes.push(0);
-        Self { bytes, root: 0, wants_directory: false }
-    }
-
     /// The path without its NUL.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

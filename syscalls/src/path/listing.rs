@@ -85,7 +85,7 @@ impl Listing {
         let stat = fstat(&dir)?;
         let mut listing =
             Self { device: stat.st_dev, inode: stat.st_ino, modified: modified(&stat), ..Self::default() };
-        dirent::for_each(dir.as_fd(), |entry| listing.add(entry.name))?;
+        dirent::for_each(dir.as_fd(), |name| listing.add(name))?;
         // File times advance in clock ticks on many file systems: a change in the tick of the reading could go unseen.
         let (seconds, nanos) = listing.modified;
         let tick = (seconds, nanos + 10_000_000);
@@ -181,10 +181,13 @@ pub(super) enum Purpose {
     Create,
 }
 
-/// All listings of a process.
+/// A listing that several threads may use.
+type Shared = Arc<Mutex<Listing>>;
+
+/// All listings of a process, by host path.
 #[derive(Default)]
 pub(super) struct Listings {
-    by_path: Mutex<HashMap<Box<[u8]>, Arc<Mutex<Listing>>>>,
+    by_path: Mutex<HashMap<Box<[u8]>, Shared>>,
     any: AtomicBool,
 }
 

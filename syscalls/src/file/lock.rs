@@ -1,0 +1,176 @@
+//! Byte-range locks: Windows' rules within the process, open-file-description locks towards other processes.
+//!
+//! Windows' locks are mandatory: another handle's reads and writes fail inside a locked range. Within this process that is so. Other
+//! processes see the locks as Linux record locks (fcntl(2), `F_OFD_SETLK`), which bind those who ask: every Transom process does,
+//! and so do Linux programs that lock.
+
+use crate::status::{Result, Status};
+use nix::errno::Errno;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use windows_sys::Win32::Foundation as f;
+
+/// A range of bytes in a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ByteRange {
+    /// First byte.
+    pub offset: u64,
+    /// Bytes; a range of none conflicts with nothing.
+    pub len: u64,
+}
+
+impl ByteRange {
+    fn overlaps(&self, other: &Self) -> bool {
+        let last = |range: &Self| range.offset.saturating_add(range.len - 1);
+        self.len > 0 && other.len > 0 && self.offset <= last(other) && other.offset <= last(self)
+    }
+}
+
+/// The holder of a lock: an open file, told apart by a number that lives as long as it.
+pub(super) type Owner = u64;
+
+#[derive(Clone, Copy)]
+struct Lock {
+    owner: Owner,
+    range: ByteRange,
+    exclusive: bool,
+}
+
+/// The locks of one file.
+#[derive(Default)]
+pub(super) struct LockList {
+    any: AtomicBool,
+    held: Mutex<Vec<Lock>>,
+    freed: Condvar,
+}
+
+impl LockList {
+    fn held(&self) -> MutexGuard<'_, Vec<Lock>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a lock; with `wait`, as soon as no other stands against it.
+    pub(super) fn lock(
+        &self,
+        fd: BorrowedFd<'_>,
+        owner: Owner,
+        range: ByteRange,
+        exclusive: bool,
+        wait: bool,
+    ) -> Result<()> {
+        if range.offset.checked_add(range.len).is_none() && range.offset.wrapping_add(range.len) != 0 {
+            return Err(Status(f::STATUS_INVALID_LOCK_RANGE));
+        }
+        let mut held = self.held();
+        while held.iter().any(|lock| (exclusive || lock.exclusive) && lock.range.overlaps(&range)) {
+            if !wait {
+                return Err(Status(f::STATUS_LOCK_NOT_GRANTED));
+            }
+            held = self.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
+        }
+        held.push(Lock { owner, range, exclusive });
+        self.any.store(true, Ordering::Release);
+        drop(held);
+        let kind = if exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+        let outcome = match set_host_lock(fd, range, kind, wait) {
+            // Windows locks exclusively through any handle, Linux only through a writable one: then others at least cannot lock exclusively.
+            Err(Errno::EBADF) => {
+                let other = if exclusive { libc::F_RDLCK } else { libc::F_WRLCK };
+                set_host_lock(fd, range, other, wait)
+            }
+            other => other,
+        };
+        outcome.map_err(|error| {
+            self.drop_one(owner, range);
+            match error {
+                Errno::EAGAIN | Errno::EACCES => Status(f::STATUS_LOCK_NOT_GRANTED),
+                other => Status::from(other),
+            }
+        })
+    }
+
+    fn drop_one(&self, owner: Owner, range: ByteRange) -> bool {
+        let mut held = self.held();
+        let Some(at) = held.iter().position(|lock| lock.owner == owner && lock.range == range) else {
+            return false;
+        };
+        held.remove(at);
+        self.any.store(!held.is_empty(), Ordering::Release);
+        self.freed.notify_all();
+        true
+    }
+
+    /// Releases a lock of exactly this range.
+    pub(super) fn unlock(&self, fd: BorrowedFd<'_>, owner: Owner, range: ByteRange) -> Result<()> {
+        if !self.drop_one(owner, range) {
+            return Err(Status(f::STATUS_RANGE_NOT_LOCKED));
+        }
+        set_host_lock(fd, range, libc::F_UNLCK, false)?;
+        // Linux knows no overlapping locks of one holder: take what is left of others again.
+        let rest: Vec<Lock> = self
+            .held()
+            .iter()
+            .filter(|lock| lock.owner == owner && lock.range.overlaps(&range))
+            .copied()
+            .collect();
+        for lock in rest {
+            set_host_lock(fd, lock.range, if lock.exclusive { libc::F_WRLCK } else { libc::F_RDLCK }, false)?;
+        }
+        Ok(())
+    }
+
+    /// Releases everything that an owner holds, when its handle closes.
+    pub(super) fn release_all(&self, fd: BorrowedFd<'_>, owner: Owner) {
+        if !self.any.load(Ordering::Acquire) {
+            return;
+        }
+        let mut held = self.held();
+        let gone: Vec<Lock> = held.extract_if(.., |lock| lock.owner == owner).collect();
+        self.any.store(!held.is_empty(), Ordering::Release);
+        drop(held);
+        self.freed.notify_all();
+        for lock in gone {
+            // The descriptor's own close releases what could not be released here.
+            let _ = set_host_lock(fd, lock.range, libc::F_UNLCK, false);
+        }
+    }
+
+    /// Checks that no other owner's lock stands against reading or writing a range.
+    #[inline]
+    pub(super) fn check_io(&self, owner: Owner, range: impl Fn() -> ByteRange, write: bool) -> Result<()> {
+        if !self.any.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let range = range();
+        let against = |lock: &Lock| {
+            lock.range.overlaps(&range) && if lock.exclusive { lock.owner != owner } else { write }
+        };
+        if self.held().iter().any(against) { Err(Status(f::STATUS_FILE_LOCK_CONFLICT)) } else { Ok(()) }
+    }
+}
+
+/// Sets a Linux lock on the part of the range that Linux can express.
+fn set_host_lock(
+    fd: BorrowedFd<'_>,
+    range: ByteRange,
+    kind: i32,
+    wait: bool,
+) -> core::result::Result<(), Errno> {
+    let Ok(start) = i64::try_from(range.offset) else { return Ok(()) };
+    if range.len == 0 {
+        return Ok(());
+    }
+    // A length of 0 means "to the end of time".
+    let len = i64::try_from(range.len).ok().filter(|len| start.checked_add(*len).is_some()).unwrap_or(0);
+    #[expect(clippy::cast_possible_truncation, reason = "lock kinds are 0, 1 and 2")]
+    let lock = libc::flock { l_type: kind as i16, l_whence: 0, l_start: start, l_len: len, l_pid: 0 };
+    let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
+    loop {
+        // SAFETY: the command reads a `flock` structure, which `lock` is.
+        match Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw const lock) }) {
+            Err(Errno::EINTR) => {}
+            other => return other.map(drop),
+        }
+    }
+}

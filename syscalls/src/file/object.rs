@@ -1,0 +1,237 @@
+//! [`FileObject`]: an open file, directory, pipe end or device.
+//!
+//! Its position is Linux' own file offset, so it is shared with whoever inherits or duplicates the handle. Reading and writing is `io`, information
+//! `info`, renaming and deleting `change`; this file has the object's life: from the descriptor to the last handle's close.
+
+use super::Files;
+use super::lock::Owner;
+use super::meta::{self, Meta, Sort};
+use super::share::{Claim, FileKey, Node};
+use crate::object::{Kind, Object};
+use crate::status::{Result, Status};
+use std::any::Any;
+use std::ffi::{CString, OsString};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use windows_sys::Win32::Foundation as f;
+use windows_sys::Win32::Storage::FileSystem as fs;
+
+/// An open's entry in the share table.
+struct Entry {
+    key: FileKey,
+    node: Arc<Node>,
+    claim: Claim,
+}
+
+/// An open file. Source: `CreateFileW`, `NtCreateFile`.
+pub struct FileObject {
+    files: Arc<Files>,
+    fd: ManuallyDrop<OwnedFd>,
+    sort: Sort,
+    /// Whether it is the NUL device, which reads as empty and swallows writes.
+    is_null: bool,
+    access: u32,
+    options: u32,
+    owner: Owner,
+    entry: Option<Entry>,
+    delete_on_close: bool,
+    closed: AtomicBool,
+}
+
+impl FileObject {
+    /// Wraps a descriptor. `claim` enters a disk file or directory into the share table.
+    pub(super) fn new(
+        files: &Arc<Files>,
+        fd: OwnedFd,
+        meta: &Meta,
+        access: u32,
+        options: u32,
+        claim: Option<Claim>,
+    ) -> Result<Self> {
+        static NEXT_OWNER: AtomicU64 = AtomicU64::new(1);
+        let sort = meta.sort();
+        let key = (meta.device, meta.inode);
+        let entry = match claim {
+            Some(claim) if matches!(sort, Sort::Disk | Sort::Directory | Sort::Link) => {
+                Some(Entry { key, node: files.shares.enter(key, claim)?, claim })
+            }
+            _ => None,
+        };
+        Ok(Self {
+            files: files.clone(),
+            fd: ManuallyDrop::new(fd),
+            sort,
+            is_null: false,
+            access,
+            options,
+            owner: NEXT_OWNER.fetch_add(1, Ordering::Relaxed),
+            entry,
+            delete_on_close: options & windows_sys::Wdk::Storage::FileSystem::FILE_DELETE_ON_CLOSE != 0,
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn null(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Result<Self> {
+        let meta = meta::of_fd(fd.as_fd())?;
+        let mut object = Self::new(files, fd, &meta, access, options, None)?;
+        object.is_null = true;
+        object.delete_on_close = false;
+        Ok(object)
+    }
+
+    /// The descriptor, for services that hand it to Linux themselves (sections, polls, inheritance).
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// What sort of thing it is.
+    #[must_use]
+    pub fn sort(&self) -> Sort {
+        self.sort
+    }
+
+    /// Whether it is the NUL device.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.is_null
+    }
+
+    /// The access it was opened with: specific and standard rights, generic ones resolved.
+    #[must_use]
+    pub fn access(&self) -> u32 {
+        self.access
+    }
+
+    /// The create options it was opened with (`FILE_WRITE_THROUGH`, `FILE_SYNCHRONOUS_IO_NONALERT` ...).
+    #[must_use]
+    pub fn options(&self) -> u32 {
+        self.options
+    }
+
+    /// Whether operations on it may be overlapped (`FILE_FLAG_OVERLAPPED`): opened without a `FILE_SYNCHRONOUS_IO_*` option.
+    #[must_use]
+    pub fn is_overlapped(&self) -> bool {
+        use windows_sys::Wdk::Storage::FileSystem::{
+            FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT,
+        };
+        self.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) == 0
+    }
+
+    /// `FILE_TYPE_*`, as `GetFileType` reports it.
+    #[must_use]
+    pub fn file_type(&self) -> u32 {
+        match self.sort {
+            Sort::Disk | Sort::Directory | Sort::Link | Sort::Block => fs::FILE_TYPE_DISK,
+            Sort::Pipe => fs::FILE_TYPE_PIPE,
+            Sort::Character => fs::FILE_TYPE_CHAR,
+        }
+    }
+
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.sort == Sort::Character && !self.is_null && nix::unistd::isatty(self.fd()).unwrap_or(false)
+    }
+
+    /// Takes back `FILE_DELETE_ON_CLOSE`, for an open that fails after all.
+    pub(super) fn keep_on_close(&mut self) {
+        self.delete_on_close = false;
+    }
+
+    pub(super) fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
+    pub(super) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.entry.as_ref().map(|entry| &*entry.node)
+    }
+
+    /// Fails unless all of these rights were granted.
+    #[inline]
+    pub(super) fn require(&self, rights: u32) -> Result<()> {
+        if self.access & rights == rights { Ok(()) } else { Err(Status(f::STATUS_ACCESS_DENIED)) }
+    }
+
+    /// The host path it has now, wherever it has been renamed to.
+    ///
+    /// # Errors
+    /// `STATUS_OBJECT_NAME_NOT_FOUND` if it has no name: a pipe, or a deleted file.
+    pub(crate) fn host_path(&self) -> Result<CString> {
+        let path = OsString::into_vec(nix::fcntl::readlink(meta::proc_path(self.fd()).as_c_str())?);
+        let unnamed = path.first() != Some(&b'/')
+            || (path.ends_with(b" (deleted)")
+                && !self.is_at(&CString::new(path.clone()).unwrap_or_default()));
+        if unnamed {
+            return Err(Status(f::STATUS_OBJECT_NAME_NOT_FOUND));
+        }
+        CString::new(path).map_err(|_| Status(f::STATUS_OBJECT_NAME_NOT_FOUND))
+    }
+
+    /// Whether a path names this very file.
+    pub(super) fn is_at(&self, path: &std::ffi::CStr) -> bool {
+        match (nix::sys::stat::lstat(path), nix::sys::stat::fstat(self.fd())) {
+            (Ok(there), Ok(here)) => there.st_ino == here.st_ino && there.st_dev == here.st_dev,
+            _ => false,
+        }
+    }
+
+    /// Ends the open's part in sharing, releases its locks, and deletes the file if that is due. Later calls do nothing.
+    fn clean_up(&self) {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let Some(entry) = &self.entry else { return };
+        entry.node.locks.release_all(self.fd(), self.owner);
+        if self.delete_on_close {
+            entry.node.set_delete_pending(true);
+        }
+        if self.files.shares.leave(entry.key, &entry.node, entry.claim)
+            && let Err(status) = self.unlink()
+        {
+            log::warn!("a file marked for deletion could not be deleted: {status:?}");
+        }
+    }
+}
+
+impl Object for FileObject {
+    fn kind(&self) -> Kind {
+        Kind::File
+    }
+
+    fn last_handle_closed(&self) {
+        self.clean_up();
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+impl Drop for FileObject {
+    fn drop(&mut self) {
+        self.clean_up();
+        if self.fd.as_raw_fd() <= libc::STDERR_FILENO && hush(self.fd.as_raw_fd()) {
+            return;
+        }
+        // SAFETY: the descriptor is dropped here only, and not used afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.fd) };
+    }
+}
+
+/// Puts /dev/null in the place of a standard descriptor: its number must not pass to a file of the guest's, where Transom's own messages would
+/// end up.
+fn hush(standard: i32) -> bool {
+    use nix::fcntl::{OFlag, open};
+    open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()).is_ok_and(|null| {
+        // SAFETY: dup2 replaces a descriptor that this object owns.
+        unsafe { libc::dup2(null.as_raw_fd(), standard) == standard }
+    })
+}
