@@ -99,11 +99,14 @@ impl ExceptionTable {
         index: u32,
     ) -> Result<RuntimeFunction, PeError> {
         let entry = view.element(self.rva, index.into(), self.stride, 0)?;
-        let begin = view.u32(entry)?;
-        let second = view.u32(view.element(entry, 1, 4, 0)?)?;
+        let mut words = [0; 12];
+        let words = &mut words[..self.stride as usize];
+        view.fill(entry, words)?;
+        let mut words = words.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let mut word = || words.next().unwrap_or_default();
+        let (begin, second) = (word(), word());
         if self.machine == Machine::Amd64 {
-            let unwind = view.u32(view.element(entry, 2, 4, 0)?)?;
-            return Ok(RuntimeFunction { entry, begin, end: second, unwind });
+            return Ok(RuntimeFunction { entry, begin, end: second, unwind: word() });
         }
         // ARM64: two flag bits tell packed data, which hold the length in instructions in 11 bits, from the RVA
         // of an .xdata record, whose first word holds it in 18.
