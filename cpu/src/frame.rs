@@ -4,6 +4,7 @@
 //! registers in the order of the machine's calling convention, then where the stack arguments start, then the result);
 //! the second part holds the guest's other registers, for context capture, unwinding and crash reports.
 
+use crate::context::Context;
 use crate::machine::Machine;
 
 /// How the result goes back to the guest; see [`Frame::returns`].
@@ -52,4 +53,50 @@ pub struct Frame {
     pub saved: [u64; 12],
     /// The callee-saved vector registers. x86-64: xmm6 to xmm15; ARM64: d8 to d15 in the low halves; x86: none.
     pub vectors: [u128; 10],
+}
+
+impl Frame {
+    /// The guest's registers as they are when the call returns: what a thread inside a shim reports. Volatile registers
+    /// hold the arguments (where they travel in registers) or zero.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "registers of 32-bit guests")]
+    pub fn context(&self) -> Context {
+        let mut context = Context::new(self.machine);
+        match &mut context {
+            Context::Amd64(c) => {
+                c.rip = self.return_address;
+                c.rsp = self.sp + 8;
+                [c.rcx, c.rdx, c.r8, c.r9] = [self.ints[0], self.ints[1], self.ints[2], self.ints[3]];
+                [c.rbx, c.rbp, c.rsi, c.rdi] = [self.saved[0], self.saved[1], self.saved[2], self.saved[3]];
+                [c.r12, c.r13, c.r14, c.r15] = [self.saved[4], self.saved[5], self.saved[6], self.saved[7]];
+                c.flt_save.xmm_registers[6..].copy_from_slice(&self.vectors);
+                c.seg_cs = 0x33;
+                c.seg_ss = 0x2B;
+                c.e_flags = 0x202;
+            }
+            Context::I386(c) => {
+                c.eip = self.return_address as u32;
+                c.esp = self.sp as u32 + 4 + self.pop;
+                [c.ecx, c.edx] = [self.ints[0] as u32, self.ints[1] as u32];
+                [c.ebx, c.ebp] = [self.saved[0] as u32, self.saved[1] as u32];
+                [c.esi, c.edi] = [self.saved[2] as u32, self.saved[3] as u32];
+                c.seg_cs = 0x23;
+                c.seg_ss = 0x2B;
+                c.seg_ds = 0x2B;
+                c.seg_es = 0x2B;
+                c.e_flags = 0x202;
+            }
+            Context::Arm64(c) => {
+                c.pc = self.return_address;
+                c.sp = self.sp;
+                c.x[..8].copy_from_slice(&self.ints);
+                c.x[19..30].copy_from_slice(&self.saved[..11]);
+                c.x[30] = self.return_address;
+                for (v, saved) in c.v[8..16].iter_mut().zip(&self.vectors) {
+                    *v = *saved;
+                }
+            }
+        }
+        context
+    }
 }

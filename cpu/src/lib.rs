@@ -12,6 +12,7 @@ pub mod context;
 pub mod engine;
 pub mod frame;
 pub mod host;
+pub mod leaf;
 pub mod machine;
 pub mod mem;
 #[cfg(target_arch = "x86_64")]

@@ -13,3 +13,5 @@ pub mod string;
 pub mod text_mode;
 pub mod time;
 pub mod unit;
+
+include!(concat!(env!("OUT_DIR"), "/exports.rs"));

@@ -138,7 +138,7 @@ fn descriptor(
                 let mut args = ::transom_sdk::Args::new(frame, #ansi);
                 #(let #locals = <#types as ::transom_sdk::Arg>::fetch(&mut args);)*
                 if !args.finish(#pops) {
-                    return args.fault(cx);
+                    args.fault(cx);
                 }
                 #call
                 #finish

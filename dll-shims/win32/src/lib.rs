@@ -1,1 +1,5 @@
-//! Shims of the Win32 DLLs.
+//! Shims of the Win32 DLLs: one folder per DLL, one file per header that declares the functions.
+
+pub(crate) mod kernel32;
+
+include!(concat!(env!("OUT_DIR"), "/exports.rs"));

@@ -1,0 +1,231 @@
+//! The guest image of a built-in DLL: headers, thunks, leaf stubs, variables.
+//!
+//! The image is one reservation, made when the DLL is first needed. A page of thunks is written when the first of its
+//! functions is bound, so that a DLL with a thousand exports costs a small program two or three pages. Leaf stubs
+//! and variables follow the thunks.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use transom_cpu::machine::Machine;
+use transom_cpu::mem;
+use transom_cpu::thunk::THUNK_SIZE;
+use transom_loader::builtin::BuiltinDll;
+use transom_syscalls::memory::PAGE;
+use transom_syscalls::status::Result;
+use windows_sys::Win32::System::Memory::{PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY};
+
+use crate::cx::Cx;
+use crate::process::Process;
+use crate::shim::{Dll, Target};
+
+/// Thunks in a page.
+const PER_PAGE: usize = PAGE as usize / THUNK_SIZE;
+/// Room for leaf stubs in bytes.
+const LEAF_ROOM: u64 = 0x4000;
+
+/// A built-in DLL in guest memory.
+#[derive(Debug)]
+pub(crate) struct BuiltinImage {
+    dll: &'static Dll,
+    process: &'static Process,
+    base: u64,
+    size: u64,
+    /// Thunk number of export 0.
+    first: u32,
+    leaves_at: u64,
+    data_at: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Which pages of thunks are written.
+    written: Vec<bool>,
+    /// Addresses of leaf stubs by export.
+    leaves: HashMap<usize, u64>,
+    leaf_used: u64,
+    /// Addresses of variables by export.
+    variables: HashMap<usize, u64>,
+    data_used: u64,
+}
+
+impl BuiltinImage {
+    /// Reserves the image and writes its headers.
+    pub(crate) fn open(process: &'static Process, dll: &'static Dll) -> Result<Self> {
+        let count = dll.exports.len();
+        let pages = count.div_ceil(PER_PAGE);
+        let width = usize::from(process.machine.is_64());
+        let data: u64 = dll
+            .exports
+            .iter()
+            .map(|e| match e.target {
+                Target::Data(d) => (d.size[width] as u64).next_multiple_of(16),
+                Target::Function(_) => 0,
+            })
+            .sum();
+        let leaves_at = PAGE + pages as u64 * PAGE;
+        let data_at = leaves_at + LEAF_ROOM;
+        let size = data_at + data.next_multiple_of(PAGE);
+        let name = format!("C:\\Windows\\System32\\{}", dll.name).encode_utf16().collect::<Vec<_>>();
+        let range = process.memory.map_image(0, size, false, Some(name.into()))?;
+        let first = u32::try_from(count).ok().and_then(|n| process.thunks.reserve(n)).ok_or(
+            transom_syscalls::status::Status(windows_sys::Win32::Foundation::STATUS_INSUFFICIENT_RESOURCES),
+        )?;
+        let image = Self {
+            dll,
+            process,
+            base: range.base,
+            size,
+            first,
+            leaves_at: range.base + leaves_at,
+            data_at: range.base + data_at,
+            state: Mutex::new(State { written: vec![false; pages], ..State::default() }),
+        };
+        image.write_headers()?;
+        Ok(image)
+    }
+
+    /// Writes DOS and NT headers that say what the image is.
+    fn write_headers(&self) -> Result<()> {
+        const NT_AT: usize = 0x80;
+        let wide = self.process.machine.is_64();
+        let mut page = [0u8; 0x400];
+        let mut put = |at: usize, bytes: &[u8]| page[at..at + bytes.len()].copy_from_slice(bytes);
+        let size = u32::try_from(self.size).unwrap_or(u32::MAX).to_le_bytes();
+        put(0, b"MZ");
+        put(0x3C, &0x80u32.to_le_bytes());
+        put(NT_AT, b"PE\0\0");
+        let (machine, optional, magic) = match self.process.machine {
+            Machine::I386 => (0x14Cu16, 0xE0u16, 0x10Bu16),
+            Machine::Amd64 => (0x8664, 0xF0, 0x20B),
+            Machine::Arm64 => (0xAA64, 0xF0, 0x20B),
+        };
+        put(NT_AT + 4, &machine.to_le_bytes());
+        put(NT_AT + 20, &optional.to_le_bytes());
+        put(NT_AT + 22, &(if wide { 0x2022u16 } else { 0x2102 }).to_le_bytes());
+        let opt = NT_AT + 24;
+        put(opt, &magic.to_le_bytes());
+        put(opt + 20, &0x1000u32.to_le_bytes());
+        if wide {
+            put(opt + 24, &self.base.to_le_bytes());
+        } else {
+            put(opt + 28, &self.base.to_le_bytes()[..4]);
+        }
+        put(opt + 32, &0x1000u32.to_le_bytes());
+        put(opt + 36, &0x200u32.to_le_bytes());
+        put(opt + 40, &10u16.to_le_bytes());
+        put(opt + 48, &10u16.to_le_bytes());
+        put(opt + 56, &size);
+        put(opt + 60, &0x400u32.to_le_bytes());
+        put(opt + 68, &3u16.to_le_bytes());
+        put(if wide { opt + 108 } else { opt + 92 }, &16u32.to_le_bytes());
+        mem::copy_out(self.base, &page).map_err(transom_loader::peb::fault)?;
+        self.process.memory.protect(self.base, PAGE, PAGE_READONLY).map(drop)
+    }
+
+    fn thunk_address(&self, index: usize) -> u64 {
+        self.base + PAGE + (index * THUNK_SIZE) as u64
+    }
+
+    /// Guest address of an export; binds it on first use. `None` if guest memory could not be written.
+    fn address(&self, index: usize) -> Option<u64> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.dll.exports[index].target {
+            Target::Function(shim) => {
+                self.write_thunks(&mut state, index / PER_PAGE)?;
+                if let (Some(emit), true) = (shim.leaf, self.process.uses_leaves()) {
+                    if let Some(&at) = state.leaves.get(&index) {
+                        return Some(at);
+                    }
+                    if let Some(at) = self.write_leaf(&mut state, index, emit) {
+                        return Some(at);
+                    }
+                }
+                Some(self.thunk_address(index))
+            }
+            Target::Data(data) => {
+                if let Some(&at) = state.variables.get(&index) {
+                    return Some(at);
+                }
+                let at = self.data_at + state.data_used;
+                let width = usize::from(self.process.machine.is_64());
+                state.data_used += (data.size[width] as u64).next_multiple_of(16);
+                state.variables.insert(index, at);
+                // Initialisers may bind other exports.
+                drop(state);
+                Cx::with_current(|cx| (data.init)(cx, at));
+                Some(at)
+            }
+        }
+    }
+
+    /// Writes a page of thunks if that has not been done.
+    fn write_thunks(&self, state: &mut State, page: usize) -> Option<()> {
+        if state.written[page] {
+            return Some(());
+        }
+        let mut code = [0xCCu8; PAGE as usize];
+        let from = page * PER_PAGE;
+        let exports = &self.dll.exports[from..self.dll.exports.len().min(from + PER_PAGE)];
+        for (i, export) in exports.iter().enumerate() {
+            let Target::Function(shim) = export.target else { continue };
+            let number = self.first + u32::try_from(from + i).ok()?;
+            self.process.bind_shim(number, shim);
+            code[i * THUNK_SIZE..][..THUNK_SIZE].copy_from_slice(&self.process.engine().thunk(number));
+        }
+        let at = self.thunk_address(from);
+        mem::copy_out(at, &code).ok()?;
+        self.process.memory.protect(at, PAGE, PAGE_EXECUTE_READ).ok()?;
+        state.written[page] = true;
+        Some(())
+    }
+
+    fn write_leaf(&self, state: &mut State, index: usize, emit: transom_cpu::leaf::LeafFn) -> Option<u64> {
+        let at = self.leaves_at + state.leaf_used;
+        let code = emit(self.process.machine, self.thunk_address(index), at)?;
+        let size = (code.len() as u64).next_multiple_of(16);
+        if state.leaf_used + size > LEAF_ROOM {
+            log::debug!("{}: no room for the leaf stub of {}", self.dll.name, self.dll.exports[index].name);
+            return None;
+        }
+        let page = at & !(PAGE - 1);
+        let pages = (at + size).next_multiple_of(PAGE) - page;
+        if state.leaf_used == 0 {
+            self.process.memory.protect(self.leaves_at, LEAF_ROOM, PAGE_EXECUTE_READWRITE).ok()?;
+        } else {
+            self.process.memory.protect(page, pages, PAGE_EXECUTE_READWRITE).ok()?;
+        }
+        mem::copy_out(at, &code).ok()?;
+        state.leaf_used += size;
+        state.leaves.insert(index, at);
+        Some(at)
+    }
+}
+
+impl BuiltinDll for BuiltinImage {
+    fn name(&self) -> &str {
+        self.dll.name
+    }
+
+    fn base(&self) -> u64 {
+        self.base
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn by_name(&self, name: &[u8]) -> Option<u64> {
+        self.address(self.dll.find(name)?)
+    }
+
+    fn by_ordinal(&self, ordinal: u16) -> Option<u64> {
+        self.address(self.dll.find_ordinal(ordinal)?)
+    }
+
+    fn symbol_at(&self, address: u64) -> Option<&str> {
+        let offset = usize::try_from(address.checked_sub(self.base + PAGE)?).ok()?;
+        self.dll.exports.get(offset / THUNK_SIZE).map(|e| e.name)
+    }
+}

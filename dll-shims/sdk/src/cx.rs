@@ -1,0 +1,279 @@
+//! The call context: what a shim has at hand.
+
+use core::cell::Cell;
+use core::ffi::c_void;
+use core::fmt;
+use core::ptr;
+use std::any::Any;
+use std::sync::Arc;
+
+use transom_cpu::block::ThreadBlock;
+use transom_cpu::context::Context;
+use transom_cpu::engine::{Access, Engine};
+use transom_cpu::frame::Frame;
+use transom_cpu::machine::Machine;
+use transom_cpu::mem::{self, BadAddress};
+use transom_loader::builtin::GuestCaller;
+use transom_loader::modules::Modules;
+use transom_loader::peb::{self, Teb, Words};
+use transom_syscalls::handle::HandleTable;
+use transom_syscalls::heap::Heaps;
+use transom_syscalls::memory::Memory;
+use windows_sys::Win32::Foundation::STATUS_ACCESS_VIOLATION;
+
+use crate::pointer::Func;
+use crate::process::{Process, Record};
+use crate::state::States;
+
+/// A guest thread, as its shims see it. One per thread; never shared between threads.
+pub struct Cx {
+    block: *mut ThreadBlock,
+    process: &'static Process,
+    teb: Teb,
+    thread_id: u32,
+    locals: States,
+    /// Makes the type neither `Send` nor `Sync`.
+    _thread_bound: core::marker::PhantomData<*mut ()>,
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Cx> = const { Cell::new(ptr::null()) };
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx").field("thread_id", &self.thread_id).finish_non_exhaustive()
+    }
+}
+
+impl Cx {
+    /// The context of a thread whose block and TEB are ready. Registers it as the calling thread's.
+    ///
+    /// # Safety
+    /// `block` stays mapped, and the returned context in place, for as long as the thread runs guest code.
+    pub(crate) unsafe fn attach(
+        block: *mut ThreadBlock,
+        process: &'static Process,
+        teb: Teb,
+        thread_id: u32,
+    ) -> Box<Self> {
+        let cx = Box::new(Self {
+            block,
+            process,
+            teb,
+            thread_id,
+            locals: States::default(),
+            _thread_bound: core::marker::PhantomData,
+        });
+        // SAFETY: the block is mapped by the caller's contract.
+        unsafe { (*block).user = ptr::from_ref::<Self>(&cx).cast_mut().cast::<c_void>() };
+        CURRENT.set(&raw const *cx);
+        cx
+    }
+
+    /// Runs `work` with the calling thread's context, if it is a guest thread.
+    pub fn with_current<T>(work: impl FnOnce(&Self) -> T) -> Option<T> {
+        // SAFETY: set in `attach` to a box that outlives the thread's guest code; used on that thread only.
+        unsafe { CURRENT.get().as_ref() }.map(work)
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn process(&self) -> &'static Process {
+        self.process
+    }
+
+    /// The guest's machine.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        self.process.machine
+    }
+
+    /// Whether guest pointers are 64 bits wide. Only for layouts; shims do not branch on it.
+    #[must_use]
+    #[inline]
+    pub fn is_64(&self) -> bool {
+        self.process.machine.is_64()
+    }
+
+    /// The handle table.
+    #[must_use]
+    pub fn handles(&self) -> &'static HandleTable {
+        &self.process.handles
+    }
+
+    /// Guest virtual memory.
+    #[must_use]
+    pub fn memory(&self) -> &'static Arc<Memory> {
+        &self.process.memory
+    }
+
+    /// The heaps.
+    #[must_use]
+    pub fn heaps(&self) -> &'static Heaps {
+        &self.process.heaps
+    }
+
+    /// The module list.
+    #[must_use]
+    pub fn modules(&self) -> &'static Modules {
+        self.process.modules()
+    }
+
+    /// A topic's state for the whole process.
+    #[must_use]
+    pub fn state<T: Any + Send + Sync + Default>(&self) -> &'static T {
+        self.process.states.get()
+    }
+
+    /// A topic's state for this thread.
+    #[must_use]
+    pub fn local<T: Any + Send + Sync + Default>(&self) -> &T {
+        self.locals.get()
+    }
+
+    /// This thread's TEB.
+    #[must_use]
+    pub fn teb(&self) -> Teb {
+        self.teb
+    }
+
+    /// This thread's id.
+    #[must_use]
+    pub fn thread_id(&self) -> u32 {
+        self.thread_id
+    }
+
+    /// Address of a small area that guest code may address, private to this thread and zeroed at its start: `errno` is
+    /// at its beginning, `_doserrno` after it; the C runtime uses the rest.
+    #[must_use]
+    pub fn guest_area(&self) -> u64 {
+        // SAFETY: the block lives as long as the context.
+        unsafe { (*self.block).guest_area() }
+    }
+
+    /// Sets what GetLastError returns.
+    pub fn set_last_error(&self, code: u32) {
+        // The TEB is mapped for the thread's life; a guest that protects it against itself gets no last error.
+        let _ = self.teb.set_last_error(code);
+    }
+
+    /// What GetLastError returns.
+    #[must_use]
+    pub fn last_error(&self) -> u32 {
+        mem::read(self.teb.last_error()).unwrap_or(0)
+    }
+
+    /// Sets `errno` (Microsoft's numbers).
+    pub fn set_errno(&self, errno: i32) {
+        let _ = mem::write(self.guest_area(), &errno);
+    }
+
+    /// `errno`.
+    #[must_use]
+    pub fn errno(&self) -> i32 {
+        mem::read(self.guest_area()).unwrap_or(0)
+    }
+
+    /// The guest's width, for structures that the loader describes.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        self.teb.w
+    }
+
+    /// Address of the process parameters (RTL_USER_PROCESS_PARAMETERS).
+    ///
+    /// # Errors
+    /// If the guest made its PEB unreadable.
+    pub fn parameters(&self) -> Result<u64, BadAddress> {
+        peb::parameters_of(self.words(), self.process.peb())
+    }
+
+    /// Calls a guest function with integer (or pointer) arguments and returns its integer result. Hold nothing across
+    /// it that needs a destructor: an exception or longjmp in the guest may abandon this call.
+    pub fn call(&self, function: Func, args: &[u64]) -> u64 {
+        // SAFETY: this is the attached thread's own block, and shims keep the rule about destructors.
+        unsafe { self.engine().call(self.block, function.0, args, false) }.int
+    }
+
+    /// As [`Cx::call`], for functions that return a `double`.
+    pub fn call_f64(&self, function: Func, args: &[u64]) -> f64 {
+        // SAFETY: as in `call`.
+        f64::from_bits(unsafe { self.engine().call(self.block, function.0, args, true) }.float)
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn engine(&self) -> &'static dyn Engine {
+        self.process.engine()
+    }
+
+    /// The guest's registers as they will be when the running shim returns.
+    #[must_use]
+    pub fn caller_context(&self) -> Context {
+        // SAFETY: the innermost frame is alive while its shim runs.
+        match unsafe { (*self.block).frame.as_ref() } {
+            Some(frame) => frame.context(),
+            None => Context::new(self.machine()),
+        }
+    }
+
+    /// Guest address that the running shim returns to.
+    #[must_use]
+    pub fn return_address(&self) -> u64 {
+        // SAFETY: as in `caller_context`.
+        unsafe { (*self.block).frame.as_ref() }.map_or(0, |f| f.return_address)
+    }
+
+    /// Continues guest code with exactly these registers; the running shim never returns.
+    pub fn resume(&self, context: &Context) -> ! {
+        // SAFETY: the thread's own block; the shim gives up its frames.
+        unsafe { self.engine().resume(self.block, context) }
+    }
+
+    /// Raises an exception in the guest at the running shim's call. Never returns: a handler continues the guest.
+    pub fn raise(&self, record: &Record) -> ! {
+        let mut context = self.caller_context();
+        self.process.dispatch_exception(self, record, &mut context);
+        self.resume(&context)
+    }
+
+    /// Raises the access violation for a bad address that the guest gave.
+    pub fn access_violation(&self, bad: BadAddress) -> ! {
+        let kind = match bad.access {
+            Access::Read => 0,
+            Access::Write => 1,
+            Access::Execute => 8,
+        };
+        self.raise(&Record {
+            code: STATUS_ACCESS_VIOLATION.cast_unsigned(),
+            flags: 0,
+            address: self.return_address(),
+            parameters: vec![kind, bad.address],
+        })
+    }
+
+    /// The thread block, for engine calls.
+    #[must_use]
+    pub fn block(&self) -> *mut ThreadBlock {
+        self.block
+    }
+}
+
+impl GuestCaller for Cx {
+    fn call_guest(&self, target: u64, args: &[u64]) -> u64 {
+        self.call(Func(target), args)
+    }
+}
+
+/// What glue begins with: the context and the frame of a call.
+///
+/// # Safety
+/// `block` is the calling thread's, with its context attached; `frame` is the live frame of the call. The references
+/// must not outlive the call.
+#[inline]
+#[must_use]
+pub unsafe fn enter<'a>(block: *mut ThreadBlock, frame: *mut Frame) -> (&'a Cx, &'a mut Frame) {
+    // SAFETY: the caller's contract.
+    unsafe { (&*(*block).user.cast::<Cx>(), &mut *frame) }
+}

@@ -1,0 +1,331 @@
+//! The guest process: everything that its threads share.
+
+use core::ffi::c_void;
+use core::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use transom_cpu::block::ThreadBlock;
+use transom_cpu::context::Context;
+use transom_cpu::engine::{Engine, Fault, Host, Permissions};
+use transom_cpu::frame::Frame;
+use transom_cpu::machine::Machine;
+use transom_cpu::mem;
+use transom_cpu::thunk::{Bound, ThunkTable};
+use transom_loader::builtin::{BuiltinDll, Upper};
+use transom_loader::modules::Modules;
+use transom_loader::pe::Symbol;
+use transom_syscalls::handle::HandleTable;
+use transom_syscalls::heap::Heaps;
+use transom_syscalls::memory::{Growth, Memory};
+use transom_syscalls::status::Result;
+use windows_sys::Win32::Foundation as f;
+
+use crate::builtin::BuiltinImage;
+use crate::cx::Cx;
+use crate::shim::{Dll, Shim};
+use crate::state::States;
+
+/// What a process is started with, apart from the program.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Host path of the program.
+    pub program: PathBuf,
+    /// The guest's command line, UTF-16.
+    pub command_line: Vec<u16>,
+    /// The guest's environment: `NAME=value` strings, UTF-16.
+    pub environment: Vec<Vec<u16>>,
+    /// Folder of drive C: (`--root`), if not the default.
+    pub root: Option<PathBuf>,
+    /// Further drives: letter and folder (`--drive`).
+    pub drives: Vec<(char, PathBuf)>,
+}
+
+/// An exception: the parts of EXCEPTION_RECORD that are not pointers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// ExceptionCode.
+    pub code: u32,
+    /// ExceptionFlags.
+    pub flags: u32,
+    /// ExceptionAddress.
+    pub address: u64,
+    /// ExceptionInformation.
+    pub parameters: Vec<u64>,
+}
+
+/// Dispatches an exception to the guest's handlers: returns if one continues (with the context it wants), else ends the
+/// process.
+pub type ExceptionHook = fn(&Cx, &Record, &mut Context);
+
+/// Called when the process ends regularly, on the thread that ends it.
+pub type ExitHook = fn(&Cx);
+
+/// The process. There is one, and it lives for ever.
+pub struct Process {
+    /// The guest's machine.
+    pub machine: Machine,
+    /// Guest virtual memory.
+    pub memory: Arc<Memory>,
+    /// Heaps.
+    pub heaps: Heaps,
+    /// Handles.
+    pub handles: HandleTable,
+    /// Thunks.
+    pub thunks: ThunkTable,
+    /// Topic states.
+    pub states: States,
+    /// How it was started.
+    pub options: Options,
+    /// The built-in DLLs, each crate's sorted by name.
+    dlls: &'static [&'static [Dll]],
+    /// Other names of built-in DLLs: alias, name.
+    aliases: &'static [(&'static str, &'static str)],
+    engine: OnceLock<Box<dyn Engine>>,
+    modules: OnceLock<Modules>,
+    images: Mutex<Vec<Arc<BuiltinImage>>>,
+    exception_hook: OnceLock<ExceptionHook>,
+    exit_hooks: Mutex<Vec<ExitHook>>,
+    peb: AtomicU64,
+    missing: Mutex<u64>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Process").field("machine", &self.machine).finish_non_exhaustive()
+    }
+}
+
+impl Process {
+    /// Makes the process object. It is leaked: shims hold `'static` references to it.
+    ///
+    /// # Errors
+    /// If memory is exhausted.
+    pub fn new(
+        machine: Machine,
+        large_address_aware: bool,
+        options: Options,
+        dlls: &'static [&'static [Dll]],
+        aliases: &'static [(&'static str, &'static str)],
+    ) -> Result<&'static Self> {
+        let memory = Arc::new(Memory::new(machine.pointer_size(), large_address_aware));
+        let heaps = Heaps::new(Arc::clone(&memory), |at| mem::read::<[u64; 2]>(at).ok())?;
+        let thunks = ThunkTable::new()?;
+        thunks.bind(0, Bound { entry: unbound, data: core::ptr::null() });
+        Ok(Box::leak(Box::new(Self {
+            machine,
+            memory,
+            heaps,
+            handles: HandleTable::new(),
+            thunks,
+            states: States::default(),
+            options,
+            dlls,
+            aliases,
+            engine: OnceLock::new(),
+            modules: OnceLock::new(),
+            images: Mutex::default(),
+            exception_hook: OnceLock::new(),
+            exit_hooks: Mutex::default(),
+            peb: AtomicU64::new(0),
+            missing: Mutex::new(0),
+        })))
+    }
+
+    /// Installs the engine. Once, before any thread attaches.
+    pub fn set_engine(&self, engine: Box<dyn Engine>) {
+        let _ = self.engine.set(engine);
+    }
+
+    /// The engine.
+    ///
+    /// # Panics
+    /// Before [`Process::set_engine`].
+    #[must_use]
+    #[inline]
+    pub fn engine(&self) -> &dyn Engine {
+        &**self.engine.get().expect("the engine is set before anything uses it")
+    }
+
+    pub(crate) fn set_modules(&self, modules: Modules) {
+        let _ = self.modules.set(modules);
+    }
+
+    /// The module list.
+    ///
+    /// # Panics
+    /// Before the process has booted.
+    #[must_use]
+    pub fn modules(&self) -> &Modules {
+        self.modules.get().expect("the module list is set before anything uses it")
+    }
+
+    /// Address of the PEB.
+    #[must_use]
+    pub fn peb(&self) -> u64 {
+        self.peb.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_peb(&self, peb: u64) {
+        self.peb.store(peb, Ordering::Relaxed);
+    }
+
+    /// Installs the dispatcher of exceptions.
+    pub fn set_exception_hook(&self, hook: ExceptionHook) {
+        let _ = self.exception_hook.set(hook);
+    }
+
+    /// Adds work for the end of the process (flushing the C runtime's files, say).
+    pub fn on_exit(&self, hook: ExitHook) {
+        self.exit_hooks.lock().unwrap_or_else(PoisonError::into_inner).push(hook);
+    }
+
+    /// Ends the process regularly: DllMain notifications, exit hooks, then exit.
+    pub fn exit(&self, cx: &Cx, code: u32) -> ! {
+        self.modules().process_detach(cx);
+        let hooks = std::mem::take(&mut *self.exit_hooks.lock().unwrap_or_else(PoisonError::into_inner));
+        for hook in hooks.into_iter().rev() {
+            hook(cx);
+        }
+        self.terminate(code)
+    }
+
+    /// Ends the process at once. The host sees the low 8 bits of the code.
+    #[expect(clippy::cast_possible_wrap, reason = "exit takes the bits")]
+    pub fn terminate(&self, code: u32) -> ! {
+        transom_syscalls::exit(code as i32)
+    }
+
+    /// Whether shims may be replaced by leaf stubs: on native engines, untraced.
+    #[must_use]
+    pub fn uses_leaves(&self) -> bool {
+        self.engine().name().starts_with("native")
+    }
+
+    /// Binds a thunk number to a shim.
+    pub(crate) fn bind_shim(&self, number: u32, shim: &'static Shim) {
+        let data = core::ptr::from_ref(shim).cast::<c_void>();
+        self.thunks.bind(number, Bound { entry: shim.entry, data });
+    }
+
+    /// Dispatches an exception; see [`ExceptionHook`].
+    pub fn dispatch_exception(&self, cx: &Cx, record: &Record, context: &mut Context) {
+        match self.exception_hook.get() {
+            Some(hook) => hook(cx, record, context),
+            None => self.unhandled(record, context),
+        }
+    }
+
+    /// Reports an exception that nobody handled and ends the process with its code.
+    pub fn unhandled(&self, record: &Record, context: &Context) -> ! {
+        eprintln!(
+            "transom: unhandled exception {:#010x} at {} (pc {}, parameters {:x?})",
+            record.code,
+            self.modules().describe(record.address),
+            self.modules().describe(context.pc()),
+            record.parameters
+        );
+        self.terminate(record.code)
+    }
+
+    /// The built-in DLL of that name or alias.
+    #[must_use]
+    pub fn find_dll(&self, name: &str) -> Option<&'static Dll> {
+        let name = self.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, real)| real);
+        self.dlls.iter().find_map(|dlls| dlls.binary_search_by(|d| d.name.cmp(name)).ok().map(|i| &dlls[i]))
+    }
+}
+
+/// DLLs that programs bring along: a file beside the program goes before the built-in one.
+const REDISTRIBUTABLE: [&str; 5] = ["vcruntime", "msvcp", "concrt", "vcomp", "msvcr1"];
+
+impl Upper for Process {
+    fn builtin(&self, name: &str) -> Option<Arc<dyn BuiltinDll>> {
+        let dll = self.find_dll(name)?;
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(image) = images.iter().find(|i| i.name() == dll.name) {
+            return Some(Arc::clone(image) as Arc<dyn BuiltinDll>);
+        }
+        // SAFETY: processes are leaked by `new`, the only constructor, so the reference is good for ever.
+        let this: &'static Self = unsafe { &*core::ptr::from_ref(self) };
+        match BuiltinImage::open(this, dll) {
+            Ok(image) => {
+                let image = Arc::new(image);
+                images.push(Arc::clone(&image));
+                Some(image)
+            }
+            Err(status) => {
+                log::error!("{name}: no guest memory for its image: {status:?}");
+                None
+            }
+        }
+    }
+
+    fn prefers_file(&self, name: &str) -> bool {
+        REDISTRIBUTABLE.iter().any(|prefix| name.starts_with(prefix))
+    }
+
+    fn missing(&self, dll: &str, symbol: &Symbol, importer: &str) -> u64 {
+        crate::missing::thunk(self, dll, &symbol.to_string(), importer)
+    }
+}
+
+impl Process {
+    /// Bump pointer into the page of thunks of missing functions: (next address), kept by `crate::missing`.
+    pub(crate) fn missing_cursor(&self) -> &Mutex<u64> {
+        &self.missing
+    }
+}
+
+/// What a thunk whose number was never bound calls: only a guest that jumps into the middle of things gets here.
+unsafe extern "C-unwind" fn unbound(block: *mut ThreadBlock, frame: *mut Frame, _data: *const c_void) {
+    // SAFETY: called by a thunk's entry code with the thread's block and the live frame.
+    let (cx, frame) = unsafe { crate::cx::enter(block, frame) };
+    cx.raise(&Record {
+        code: f::STATUS_ILLEGAL_INSTRUCTION.cast_unsigned(),
+        flags: 0,
+        address: frame.return_address,
+        parameters: Vec::new(),
+    })
+}
+
+impl Host for Process {
+    fn permissions(&self, address: u64) -> Option<Permissions> {
+        self.memory.permissions(address).map(|p| Permissions {
+            read: p.read,
+            write: p.write,
+            execute: p.execute,
+        })
+    }
+
+    fn fault(&self, block: *mut ThreadBlock, fault: Fault, context: &mut Context) {
+        // SAFETY: faults come from guest code, which runs on attached threads only.
+        let cx = unsafe { &*(*block).user.cast::<Cx>() };
+        if let Fault::Memory { address, .. } = fault {
+            match self.memory.grow_stack(address) {
+                Growth::Grown(limit) => {
+                    let _ = cx.teb().set_stack_limit(limit);
+                    return;
+                }
+                Growth::Overflow(limit) => {
+                    let _ = cx.teb().set_stack_limit(limit);
+                    let record = Record {
+                        code: f::STATUS_STACK_OVERFLOW.cast_unsigned(),
+                        flags: 0,
+                        address: context.pc(),
+                        parameters: vec![1, address],
+                    };
+                    return self.dispatch_exception(cx, &record, context);
+                }
+                Growth::None => {}
+            }
+        }
+        let record = crate::exception::record(&self.memory, fault, context);
+        self.dispatch_exception(cx, &record, context);
+    }
+
+    fn thunks(&self) -> &ThunkTable {
+        &self.thunks
+    }
+}

@@ -1,0 +1,91 @@
+//! Guest threads: their TEB, stack and context, and the two ways to begin (the first thread, and CreateThread's).
+
+use transom_cpu::block::{BLOCK_OFFSET, TEB_ALLOCATION, ThreadBlock};
+use transom_loader::peb::{Teb, TebInit, Words};
+use transom_syscalls::memory::{Allocation, Stack};
+use transom_syscalls::status::{Result, Status};
+use windows_sys::Win32::Foundation::STATUS_NO_MEMORY;
+use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE};
+
+use crate::cx::Cx;
+use crate::process::Process;
+
+/// Guest memory of a thread, made before the thread runs so that a failure can be reported to its creator.
+#[derive(Debug)]
+pub struct ThreadStart {
+    process: &'static Process,
+    teb: Teb,
+    stack: Stack,
+    thread_id: u32,
+}
+
+impl ThreadStart {
+    /// Makes a TEB and a stack (sizes in bytes).
+    ///
+    /// # Errors
+    /// If guest memory is exhausted.
+    pub fn new(process: &'static Process, thread_id: u32, reserve: u64, commit: u64) -> Result<Self> {
+        let memory = &process.memory;
+        let w = Words { wide: process.machine.is_64() };
+        let stack = memory.allocate_stack(reserve, commit)?;
+        let teb = memory.allocate(&Allocation {
+            size: TEB_ALLOCATION,
+            kind: MEM_RESERVE | MEM_COMMIT,
+            protect: PAGE_READWRITE,
+            ..Allocation::default()
+        });
+        let teb = match teb {
+            Ok(range) => Teb { addr: range.base, w },
+            Err(status) => {
+                let _ = memory.free(stack.allocation_base, 0, MEM_RELEASE);
+                return Err(status);
+            }
+        };
+        let init = TebInit {
+            stack_base: stack.base,
+            stack_limit: stack.limit,
+            deallocation_stack: stack.allocation_base,
+            process_id: std::process::id(),
+            thread_id,
+            peb: process.peb(),
+        };
+        teb.init(&init).map_err(transom_loader::peb::fault)?;
+        Ok(Self { process, teb, stack, thread_id })
+    }
+
+    /// The TEB's address.
+    #[must_use]
+    pub fn teb(&self) -> Teb {
+        self.teb
+    }
+
+    /// Attaches the calling host thread to the engine and runs `body` with its context; then detaches and frees the
+    /// thread's guest memory.
+    ///
+    /// # Errors
+    /// If the engine refuses the thread.
+    pub fn run<T>(self, body: impl FnOnce(&Cx) -> T) -> Result<T> {
+        let block = (self.teb.addr + u64::from(BLOCK_OFFSET)) as *mut ThreadBlock;
+        let process = self.process;
+        // SAFETY: the block lies in the allocation made by `new`, which is freed below, after the thread has detached.
+        let result = unsafe {
+            (*block).this = block;
+            (*block).teb = self.teb.addr;
+            // As if a caller's frame lay above: outermost functions may write to their home area.
+            (*block).guest_sp = self.stack.base - 0x100;
+            process.engine().attach_thread(block).map_err(|e| {
+                log::error!("the engine refused a thread: {e}");
+                Status(STATUS_NO_MEMORY)
+            })?;
+            process.modules().attach_tls(self.teb)?;
+            let cx = Cx::attach(block, process, self.teb, self.thread_id);
+            let result = body(&cx);
+            process.modules().detach_tls(self.teb.addr);
+            process.engine().detach_thread(block);
+            result
+        };
+        let _ = process.memory.free(self.stack.allocation_base, 0, MEM_RELEASE);
+        let _ = process.memory.free(self.teb.addr, 0, MEM_RELEASE);
+        Ok(result)
+    }
+}

@@ -1,0 +1,5 @@
+//! kernel32.dll (and kernelbase.dll, which is the same here).
+
+pub(crate) mod errhandlingapi;
+pub(crate) mod processenv;
+pub(crate) mod processthreadsapi;

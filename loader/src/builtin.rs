@@ -1,0 +1,45 @@
+//! What the loader asks of the layer above: DLLs that Transom implements itself, and calls into the guest.
+
+use std::sync::Arc;
+
+use crate::pe::Symbol;
+
+/// A DLL that Transom implements. Its image (headers and thunks) is mapped when it is opened.
+pub trait BuiltinDll: Send + Sync {
+    /// File name in lower case, with extension.
+    fn name(&self) -> &str;
+
+    /// Guest address of its image: its module handle.
+    fn base(&self) -> u64;
+
+    /// Size of its image in bytes.
+    fn size(&self) -> u64;
+
+    /// Guest address of an export, bound on first use.
+    fn by_name(&self, name: &[u8]) -> Option<u64>;
+
+    /// The same by ordinal.
+    fn by_ordinal(&self, ordinal: u16) -> Option<u64>;
+
+    /// The name of the export at, or next below, a guest address inside the image.
+    fn symbol_at(&self, address: u64) -> Option<&str>;
+}
+
+/// The layer above, as the loader needs it.
+pub trait Upper: Send + Sync {
+    /// The built-in DLL of this name (lower case, with extension), if there is one.
+    fn builtin(&self, name: &str) -> Option<Arc<dyn BuiltinDll>>;
+
+    /// Whether a file of that name in the program's own folder goes before the built-in DLL: true for runtimes that
+    /// programs bring along, false for the system's own DLLs.
+    fn prefers_file(&self, name: &str) -> bool;
+
+    /// Address of a function that does not exist: calling it fails and names the DLL, the function and who imports it.
+    fn missing(&self, dll: &str, symbol: &Symbol, importer: &str) -> u64;
+}
+
+/// Calls guest functions on the current thread.
+pub trait GuestCaller {
+    /// Calls `target` with integer arguments and returns its integer result.
+    fn call_guest(&self, target: u64, args: &[u64]) -> u64;
+}
