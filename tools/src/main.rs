@@ -1,2 +1,51 @@
-//! The `transom` command.
-fn main() {}
+//! The `transom` command. See `transom --help`.
+
+mod cli;
+mod engine;
+mod environment;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Exit code of Transom's own failure.
+pub(crate) const EXIT_INTERNAL: u8 = 125;
+/// Exit code for a program that cannot run.
+pub(crate) const EXIT_CANNOT_RUN: u8 = 126;
+/// Exit code for a program that was not found.
+pub(crate) const EXIT_NOT_FOUND: u8 = 127;
+
+fn main() -> ExitCode {
+    install_panic_hook();
+    start_logging(None);
+    let args: Vec<OsString> = std::env::args_os().collect();
+    match cli::parse(args) {
+        cli::Action::Run(options) => run::run(*options),
+        cli::Action::Done(code) => code,
+    }
+}
+
+/// A panic is a bug in Transom: say so in one line, without Rust's wording, and stop.
+fn install_panic_hook() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let what = info
+            .payload()
+            .downcast_ref::<&str>()
+            .map(|s| (*s).to_owned())
+            .or_else(|| info.payload().downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "unknown cause".to_owned());
+        eprintln!("transom: internal error: {what}{place}; please report it");
+        transom_syscalls::exit(EXIT_INTERNAL.into());
+    }));
+}
+
+/// Starts logging if the environment or an option asks for it. Without either it costs nothing.
+pub(crate) fn start_logging(option: Option<&str>) {
+    let filter = match (option, std::env::var("TRANSOM_LOG")) {
+        (Some(filter), _) => filter.to_owned(),
+        (None, Ok(filter)) => filter,
+        (None, Err(_)) => return,
+    };
+    let _ = env_logger::Builder::new().parse_filters(&filter).format_target(false).try_init();
+}

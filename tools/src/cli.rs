@@ -1,0 +1,135 @@
+//! The command line.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+
+/// Which engine runs the guest's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Default)]
+pub(crate) enum EngineChoice {
+    /// Native where the host can, else Unicorn.
+    #[default]
+    Auto,
+    /// The host's processor itself.
+    Native,
+    /// The Unicorn CPU emulator.
+    Unicorn,
+}
+
+/// Options of `run`.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct RunOptions {
+    /// Engine that runs the program's code
+    #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
+    pub(crate) engine: EngineChoice,
+    /// Make a folder a drive: `--drive D=/data`
+    #[arg(long, value_name = "LETTER=FOLDER", value_parser = parse_drive)]
+    pub(crate) drive: Vec<(char, PathBuf)>,
+    /// Folder that holds drive C: (made on first use) [default: ~/.local/share/transom]
+    #[arg(long, value_name = "FOLDER", env = "TRANSOM_ROOT")]
+    pub(crate) root: Option<PathBuf>,
+    /// Set a variable in the program's environment (`NAME=value`), or remove it (`NAME`)
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<OsString>,
+    /// Change to a folder first
+    #[arg(short = 'C', value_name = "FOLDER")]
+    pub(crate) directory: Option<PathBuf>,
+    /// What to log, as in `info` or `transom_loader=debug` [env: TRANSOM_LOG]
+    #[arg(long, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+    /// The Windows program
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: PathBuf,
+    /// Its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub(crate) args: Vec<OsString>,
+}
+
+fn parse_drive(text: &str) -> Result<(char, PathBuf), String> {
+    let (letter, folder) = text.split_once('=').ok_or("expected LETTER=FOLDER")?;
+    let mut chars = letter.trim_end_matches(':').chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) if c.is_ascii_alphabetic() => Ok((c.to_ascii_uppercase(), PathBuf::from(folder))),
+        _ => Err(format!("{letter:?} is not a drive letter")),
+    }
+}
+
+/// Runs Windows console programs on Linux.
+///
+/// `transom PROGRAM ARGS` is short for `transom run PROGRAM ARGS`. The program gets its arguments, standard input, output
+/// and error, current folder and environment as a Linux program would; its exit code becomes Transom's.
+///
+/// Exit codes of Transom itself: 125 internal error, 126 the program cannot run, 127 it was not found.
+#[derive(Parser, Debug)]
+#[command(name = "transom", version, about, long_about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run a program
+    Run(RunOptions),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (troff)
+    Man,
+}
+
+/// What the command line asks for.
+pub(crate) enum Action {
+    /// Run a program.
+    Run(Box<RunOptions>),
+    /// Nothing more: it has been done.
+    Done(ExitCode),
+}
+
+const SUBCOMMANDS: [&str; 4] = ["run", "completions", "man", "help"];
+
+/// Parses the command line and does what needs no guest.
+pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
+    // `transom PROGRAM ARGS` is the usual call: no need to wake the option parser for it.
+    let first = args.get(1).map(OsString::as_os_str);
+    if let Some(program) = first.filter(|a| !is_option(a) && !SUBCOMMANDS.iter().any(|s| *a == *s)) {
+        return Action::Run(Box::new(RunOptions {
+            program: PathBuf::from(program),
+            root: std::env::var_os("TRANSOM_ROOT").map(PathBuf::from),
+            args: args.split_off(2),
+            ..RunOptions::default()
+        }));
+    }
+    if first.is_some_and(|a| is_option(a) && !is_own_option(a)) {
+        args.insert(1, "run".into());
+    }
+    match Cli::try_parse_from(args) {
+        Ok(Cli { command: Command::Run(options) }) => Action::Run(Box::new(options)),
+        Ok(Cli { command: Command::Completions { shell } }) => {
+            clap_complete::generate(shell, &mut Cli::command(), "transom", &mut std::io::stdout());
+            Action::Done(ExitCode::SUCCESS)
+        }
+        Ok(Cli { command: Command::Man }) => {
+            let done = clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout());
+            Action::Done(if done.is_ok() { ExitCode::SUCCESS } else { crate::EXIT_INTERNAL.into() })
+        }
+        Err(error) => {
+            let _ = error.print();
+            Action::Done(if error.use_stderr() { crate::EXIT_INTERNAL.into() } else { ExitCode::SUCCESS })
+        }
+    }
+}
+
+fn is_option(arg: &OsStr) -> bool {
+    arg.as_encoded_bytes().first() == Some(&b'-')
+}
+
+/// Options of `transom` itself rather than of `run`.
+fn is_own_option(arg: &OsStr) -> bool {
+    ["-h", "--help", "-V", "--version"].iter().any(|o| arg == *o)
+}

@@ -1,0 +1,131 @@
+//! `transom run`: from options to a running process.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use transom_dll_shims::{ALIASES, DLLS};
+use transom_loader::map;
+use transom_loader::modules::LoadError;
+use transom_loader::peb::Parameters;
+use transom_loader::search::SearchPath;
+use transom_sdk::{Options, Process, ProgramInfo, cmdline};
+
+use crate::cli::RunOptions;
+use crate::environment::{self, wide};
+use crate::{EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, engine, start_logging};
+
+/// Why a program did not start.
+enum Failure {
+    NotFound(String),
+    CannotRun(String),
+    Internal(String),
+}
+
+/// Runs a program. Returns only if it could not be started.
+pub(crate) fn run(options: RunOptions) -> ExitCode {
+    if let Some(filter) = &options.log {
+        start_logging(Some(filter));
+    }
+    let (code, message) = match start(options) {
+        Ok(never) => match never {},
+        Err(Failure::NotFound(m)) => (EXIT_NOT_FOUND, m),
+        Err(Failure::CannotRun(m)) => (EXIT_CANNOT_RUN, m),
+        Err(Failure::Internal(m)) => (EXIT_INTERNAL, m),
+    };
+    eprintln!("transom: {message}");
+    code.into()
+}
+
+/// The program's file: as named, or with `.exe`, or along PATH if the name has no folder.
+fn find_program(name: &Path) -> Result<(PathBuf, File), Failure> {
+    let with_exe = |path: &Path| {
+        let mut text = path.as_os_str().to_owned();
+        text.push(".exe");
+        PathBuf::from(text)
+    };
+    let mut candidates = vec![name.to_owned(), with_exe(name)];
+    if name.components().count() == 1 {
+        for dir in std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()) {
+            candidates.push(dir.join(with_exe(name)));
+        }
+    }
+    let mut refused = None;
+    for path in candidates {
+        match File::open(&path) {
+            Ok(file) if file.metadata().is_ok_and(|m| m.is_dir()) => {
+                refused.get_or_insert((path, io::Error::from(io::ErrorKind::IsADirectory)));
+            }
+            Ok(file) => {
+                let path = std::path::absolute(&path).unwrap_or(path);
+                return Ok((path, file));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                refused.get_or_insert((path, error));
+            }
+        }
+    }
+    Err(match refused {
+        Some((path, error)) => Failure::CannotRun(format!("{}: {error}", path.display())),
+        None => Failure::NotFound(format!("{}: not found", name.display())),
+    })
+}
+
+fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
+    if let Some(dir) = &options.directory {
+        std::env::set_current_dir(dir).map_err(|e| Failure::CannotRun(format!("{}: {e}", dir.display())))?;
+    }
+    let (path, file) = find_program(&options.program)?;
+    let shown = path.display().to_string();
+    let headers = map::headers(&file, &shown).map_err(|e| Failure::CannotRun(e.to_string()))?;
+    if headers.is_dll() {
+        return Err(Failure::CannotRun(format!("{shown}: a DLL is not a program")));
+    }
+    let internal = |what: &str, e: &dyn std::fmt::Debug| Failure::Internal(format!("{what}: {e:?}"));
+    let process_options = Options {
+        program: path.clone(),
+        root: options.root.clone(),
+        drives: options.drive.clone(),
+        ..Options::default()
+    };
+    let process =
+        Process::new(headers.machine, headers.is_large_address_aware(), process_options, DLLS, ALIASES)
+            .map_err(|e| internal("starting", &e))?;
+    process.set_engine(engine::create(options.engine, headers.machine, process).map_err(|e| {
+        Failure::CannotRun(format!("{shown}: {e}"))
+    })?);
+    transom_dll_shims::prepare(process);
+    let dos = process.files().names.to_dos(path.as_os_str().as_bytes());
+    let mut line = vec![dos.clone()];
+    line.extend(options.args.iter().map(|a| wide(a)));
+    let search = SearchPath {
+        program: path.parent().map(Path::to_owned).unwrap_or_default(),
+        ..SearchPath::default()
+    };
+    let mut directory = process.files().names.current().directory().to_vec();
+    if directory.last() != Some(&u16::from(b'\\')) {
+        directory.push(u16::from(b'\\'));
+    }
+    let parameters = Parameters {
+        image_path: dos.clone(),
+        command_line: cmdline::quote(&line),
+        current_directory: directory,
+        title: dos,
+        std_handles: process.std_handles(),
+        environment: environment::block(process, &options.env),
+        ..Parameters::default()
+    };
+    let info = ProgramInfo {
+        stack: (headers.stack_reserve, headers.stack_commit),
+        subsystem: headers.subsystem.into(),
+    };
+    let dos_path = Box::new(|p: &Path| process.files().names.to_dos(p.as_os_str().as_bytes()));
+    match process.run_program(file, info, search, parameters, dos_path) {
+        Ok(never) => match never {},
+        Err(LoadError::Memory(status)) => Err(internal("guest memory", &status)),
+        Err(error) => Err(Failure::CannotRun(error.to_string())),
+    }
+}
