@@ -18,9 +18,10 @@ use transom_loader::modules::Modules;
 use transom_loader::pe::Symbol;
 use transom_syscalls::handle::HandleTable;
 use transom_syscalls::heap::Heaps;
-use transom_syscalls::memory::{Growth, Memory};
+use transom_syscalls::memory::{Allocation, Growth, Memory, PAGE};
 use transom_syscalls::status::Result;
 use windows_sys::Win32::Foundation as f;
+use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_READWRITE};
 
 use crate::builtin::BuiltinImage;
 use crate::cx::Cx;
@@ -136,6 +137,20 @@ impl Process {
     /// Installs the engine. Once, before any thread attaches.
     pub fn set_engine(&self, engine: Box<dyn Engine>) {
         let _ = self.engine.set(engine);
+    }
+
+    /// A page of guest memory, writable and executable, for an engine's gates: (address, length).
+    ///
+    /// # Errors
+    /// If guest memory is exhausted.
+    pub fn engine_support(&self) -> Result<(u64, u64)> {
+        let range = self.memory.allocate(&Allocation {
+            size: PAGE,
+            kind: MEM_RESERVE | MEM_COMMIT,
+            protect: PAGE_EXECUTE_READWRITE,
+            ..Allocation::default()
+        })?;
+        Ok((range.base, range.size))
     }
 
     /// The engine.
