@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use transom_sdk::Process;
-use transom_syscalls::path::{decode, equal, upcase};
+use transom_syscalls::path::fold::{equal, upcase};
+use transom_syscalls::path::name::decode;
 
 /// UTF-16 of a host string, reversibly.
 pub(crate) fn wide(text: &OsStr) -> Vec<u16> {
@@ -88,7 +89,7 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("ALLUSERSPROFILE", "C:\\ProgramData".into()),
         ("APPDATA", format!("{home}\\AppData\\Roaming")),
         ("CommonProgramFiles", "C:\\Program Files\\Common Files".into()),
-        ("COMPUTERNAME", transom_syscalls::host_name().to_uppercase()),
+        ("COMPUTERNAME", host_name().to_uppercase()),
         ("ComSpec", "C:\\Windows\\system32\\cmd.exe".into()),
         ("HOMEDRIVE", "C:".into()),
         ("HOMEPATH", format!("\\Users\\{user}")),
@@ -107,4 +108,8 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("USERPROFILE", home),
         ("windir", "C:\\Windows".into()),
     ]
+}
+
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "LINUX".to_owned(), |s| s.trim().to_owned())
 }

@@ -97,7 +97,6 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     process.set_engine(engine::create(options.engine, headers.machine, process).map_err(|e| {
         Failure::CannotRun(format!("{shown}: {e}"))
     })?);
-    transom_dll_shims::prepare(process);
     let dos = process.files().names.to_dos(path.as_os_str().as_bytes());
     let mut line = vec![dos.clone()];
     line.extend(options.args.iter().map(|a| wide(a)));
@@ -105,7 +104,7 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
         program: path.parent().map(Path::to_owned).unwrap_or_default(),
         ..SearchPath::default()
     };
-    let mut directory = process.files().names.current().directory().to_vec();
+    let mut directory = process.files().names.current().directory.clone();
     if directory.last() != Some(&u16::from(b'\\')) {
         directory.push(u16::from(b'\\'));
     }
@@ -114,7 +113,7 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
         command_line: cmdline::quote(&line),
         current_directory: directory,
         title: dos,
-        std_handles: process.std_handles(),
+        std_handles: process.open_std_handles(),
         environment: environment::block(process, &options.env),
         ..Parameters::default()
     };

@@ -16,12 +16,15 @@ use transom_cpu::mem::{self, BadAddress};
 use transom_loader::builtin::GuestCaller;
 use transom_loader::modules::Modules;
 use transom_loader::peb::{self, Teb, Words};
-use transom_syscalls::handle::HandleTable;
+use transom_syscalls::file::{FileObject, Files};
+use transom_syscalls::handle::{HandleTable, Ref};
 use transom_syscalls::heap::Heaps;
 use transom_syscalls::memory::Memory;
-use windows_sys::Win32::Foundation::STATUS_ACCESS_VIOLATION;
+use transom_syscalls::object::Object;
+use transom_syscalls::status::Status;
+use windows_sys::Win32::Foundation::{STATUS_ACCESS_VIOLATION, STATUS_INVALID_HANDLE};
 
-use crate::pointer::Func;
+use crate::pointer::{Func, Handle};
 use crate::process::{Process, Record};
 use crate::state::States;
 
@@ -112,6 +115,30 @@ impl Cx {
     #[must_use]
     pub fn heaps(&self) -> &'static Heaps {
         &self.process.heaps
+    }
+
+    /// The file services.
+    #[must_use]
+    pub fn files(&self) -> &'static Arc<Files> {
+        self.process.files()
+    }
+
+    /// The object behind a handle, if it is of type `T` and was opened with this access. Pseudo-handles are not resolved here.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
+    pub fn object<T: Object>(&self, handle: Handle, access: u32) -> Result<Ref<'static, T>, Status> {
+        let invalid = Status(STATUS_INVALID_HANDLE);
+        let handle = transom_syscalls::handle::Handle::from_guest(handle.0.cast_unsigned()).ok_or(invalid)?;
+        self.process.handles.get(handle, access)
+    }
+
+    /// The file behind a handle; what it may do is checked by the file services.
+    ///
+    /// # Errors
+    /// As for [`Cx::object`].
+    pub fn file(&self, handle: Handle) -> Result<Ref<'static, FileObject>, Status> {
+        self.object(handle, 0)
     }
 
     /// The module list.

@@ -16,9 +16,11 @@ use transom_cpu::thunk::{Bound, ThunkTable};
 use transom_loader::builtin::{BuiltinDll, Upper};
 use transom_loader::modules::Modules;
 use transom_loader::pe::Symbol;
-use transom_syscalls::handle::HandleTable;
+use transom_syscalls::file::Files;
+use transom_syscalls::handle::{HandleFlags, HandleTable};
 use transom_syscalls::heap::Heaps;
 use transom_syscalls::memory::{Allocation, Growth, Memory, PAGE};
+use transom_syscalls::path::Config;
 use transom_syscalls::status::Result;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_READWRITE};
@@ -73,6 +75,7 @@ pub struct Process {
     pub heaps: Heaps,
     /// Handles.
     pub handles: HandleTable,
+    files: Arc<Files>,
     /// Thunks.
     pub thunks: ThunkTable,
     /// Topic states.
@@ -112,6 +115,8 @@ impl Process {
     ) -> Result<&'static Self> {
         let memory = Arc::new(Memory::new(machine.pointer_size(), large_address_aware));
         let heaps = Heaps::new(Arc::clone(&memory), |at| mem::read::<[u64; 2]>(at).ok())?;
+        let config = Config { root: options.root.clone(), drives: options.drives.clone(), user: None };
+        let files = Files::new(&config)?;
         let thunks = ThunkTable::new()?;
         thunks.bind(0, Bound { entry: unbound, data: core::ptr::null() });
         Ok(Box::leak(Box::new(Self {
@@ -119,6 +124,7 @@ impl Process {
             memory,
             heaps,
             handles: HandleTable::new(),
+            files,
             thunks,
             states: States::default(),
             options,
@@ -137,6 +143,30 @@ impl Process {
     /// Installs the engine. Once, before any thread attaches.
     pub fn set_engine(&self, engine: Box<dyn Engine>) {
         let _ = self.engine.set(engine);
+    }
+
+    /// The file services: drives, current directory, open files.
+    #[must_use]
+    pub fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
+    /// Makes handles for the host's standard input, output and error; 0 for one that is closed.
+    #[must_use]
+    pub fn open_std_handles(&self) -> [u64; 3] {
+        use std::os::fd::{FromRawFd, OwnedFd};
+        [0, 1, 2].map(|fd| {
+            // SAFETY: the standard descriptors are this process's own; the file object that takes one over replaces it
+            // when it goes, so the number never comes to mean another file under Rust's own standard streams.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            let object = match self.files.inherited(fd) {
+                Ok(object) => object,
+                Err(_) => return 0,
+            };
+            let access = object.access();
+            let flags = HandleFlags { inherit: true, ..HandleFlags::default() };
+            self.handles.insert(object, access, flags).map_or(0, |h| h.0.into())
+        })
     }
 
     /// A page of guest memory, writable and executable, for an engine's gates: (address, length).
