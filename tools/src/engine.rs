@@ -23,6 +23,8 @@ pub(crate) fn create(
             Ok(Box::new(transom_cpu::native32::Native32::new(process, support)?))
         }
         (EngineChoice::Native, _) => Err(format!("this host cannot run {machine} code natively")),
-        (EngineChoice::Auto | EngineChoice::Unicorn, _) => Err("the Unicorn engine is not installed".to_owned()),
+        (EngineChoice::Auto | EngineChoice::Unicorn, _) => {
+            Err("the Unicorn engine is not installed".to_owned())
+        }
     }
 }

@@ -62,7 +62,8 @@ pub(crate) fn block(process: &Process, changes: &[OsString]) -> Vec<u16> {
         let bytes = change.as_bytes();
         match bytes.iter().position(|&b| b == b'=') {
             Some(at) => {
-                variables.set(wide(OsStr::from_bytes(&bytes[..at])), wide(OsStr::from_bytes(&bytes[at + 1..])));
+                variables
+                    .set(wide(OsStr::from_bytes(&bytes[..at])), wide(OsStr::from_bytes(&bytes[at + 1..])));
             }
             None => variables.remove(&wide(change)),
         }
@@ -111,5 +112,6 @@ fn defaults() -> Vec<(&'static str, String)> {
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "LINUX".to_owned(), |s| s.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "LINUX".to_owned(), |s| s.trim().to_owned())
 }
