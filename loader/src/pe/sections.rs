@@ -47,7 +47,7 @@ pub struct Section {
     pub rva: u32,
     /// Its size in memory in bytes as the file gives it; 0 means the size of its raw data.
     pub virtual_size: u32,
-    /// Where its raw data begin in the file, as Windows sees it (rounded down to 512 bytes).
+    /// Where its raw data begin in the file, as Windows sees it (rounded down to 512 bytes); 0 if there are none.
     pub file_offset: u64,
     /// Bytes of raw data that the file gives it; may exceed its size in memory. 0 if it has no place in the file.
     pub file_size: u32,
@@ -128,14 +128,19 @@ fn read(raw: &ImageSectionHeader, headers: &Headers) -> Section {
     const LE: object::LittleEndian = object::LittleEndian;
     let pointer = raw.pointer_to_raw_data.get(LE);
     let raw_size = raw.size_of_raw_data.get(LE);
-    let start = if headers.is_low_alignment() { pointer } else { pointer & !(SECTOR - 1) };
+    let in_file = pointer != 0 && raw_size != 0;
+    let start = match in_file {
+        true if headers.is_low_alignment() => pointer,
+        true => pointer & !(SECTOR - 1),
+        false => 0,
+    };
     let characteristics = raw.characteristics.get(LE).0;
     Section {
         name: SectionName(raw.name),
         rva: raw.virtual_address.get(LE),
         virtual_size: raw.virtual_size.get(LE),
         file_offset: start.into(),
-        file_size: if pointer == 0 { 0 } else { raw_size },
+        file_size: if in_file { raw_size } else { 0 },
         characteristics,
         protection: Protection::from_characteristics(characteristics),
         raw_size,

@@ -96,6 +96,19 @@ fn zero_virtual_size_means_the_size_of_raw_data() {
 }
 
 #[test]
+fn a_section_without_raw_data_has_no_place_in_the_file() {
+    let mut builder = PeBuilder::program(Machine::Amd64);
+    builder.section(b".bss", DATA, Vec::new());
+    builder.sections[1].virtual_size = 4;
+    let mut file = builder.build();
+    put32(&mut file, section_header(Machine::Amd64, 1) + 20, 0xffff_fe00);
+    let pe = Pe::parse(&file).unwrap();
+    assert_eq!((pe.map_plan().ranges[2].file_offset, pe.map_plan().ranges[2].file_size), (0, 0));
+    let mut buf = [1; 4];
+    assert_eq!((pe.image().read_at(0x2000, &mut buf), buf), (4, [0; 4]));
+}
+
+#[test]
 fn file_offsets_are_rounded_down_to_sectors() {
     let mut file = PeBuilder::program(Machine::Amd64).build();
     put32(&mut file, section_header(Machine::Amd64, 0) + 20, 0x3ff);

@@ -12,7 +12,7 @@ use crate::directories::map;
 use crate::resources::{ENGLISH, add_resources, message_table, name, version_block};
 
 /// A file with everything that a file can have.
-fn everything(machine: Machine) -> Vec<u8> {
+pub(crate) fn everything(machine: Machine) -> Vec<u8> {
     let mut builder = PeBuilder::program(machine);
     let symbols = [Sym::name("ExitProcess"), Sym::Ordinal(3), Sym::name("?f@@YAXXZ")];
     builder.imports(&[(b"KERNEL32.dll", &symbols), (b"b.dll", &symbols[1..])]);

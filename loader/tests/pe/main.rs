@@ -5,3 +5,4 @@ mod directories;
 mod headers;
 mod hostile;
 mod resources;
+mod seeds;
