@@ -112,11 +112,13 @@ pub trait Host: Send + Sync {
     fn fault(&self, block: *mut ThreadBlock, fault: Fault, context: &mut Context);
 
     /// A page of guest memory faulted, in guest code or in a guarded copy of the host ([`crate::mem`]). Returns true if the
-    /// access should be tried again because the page is there now: a stack grew, the clock page was mapped. System
+    /// access should be tried again because the page is there now: a stack grew, the clock page was shown. System
     /// calls that touch the page do not come here; they report EFAULT.
     ///
-    /// Called inside the signal handler: async-signal-safe code only. No allocation, no lock that the interrupted code may
-    /// hold, no logging; atomics, the thread's own data and system calls are fine. On any thread.
+    /// Called inside the signal handler, on its small stack, with all signals blocked. As the fault was guest code's or a
+    /// guarded copy's, never inside the allocator or a lock of this crate's, it may allocate and take locks, but
+    /// only such as nobody holds across an access to guest memory. It must not touch guest memory itself: a fault
+    /// inside ends the process.
     fn early_fault(&self, _address: u64) -> bool {
         false
     }

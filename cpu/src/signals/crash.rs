@@ -3,7 +3,7 @@
 
 use core::ffi::CStr;
 use core::fmt::Write as _;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::classify::Trap;
 
@@ -92,6 +92,20 @@ impl core::fmt::Write for Text {
 
 /// Writes the report and ends the process.
 pub(super) fn report(signal: libc::c_int, trap: &Trap, context: &libc::ucontext_t) -> ! {
+    static REPORTING: AtomicBool = AtomicBool::new(false);
+    if REPORTING.swap(true, Ordering::SeqCst) {
+        // The report itself crashed.
+        // SAFETY: ends the process without running anything else.
+        unsafe { libc::_exit(EXIT_INTERNAL) };
+    }
+    // The report reads the stack with guarded accesses, whose faults must get through.
+    // SAFETY: plain system calls on a local set.
+    unsafe {
+        let mut set: libc::sigset_t = core::mem::zeroed();
+        libc::sigaddset(&raw mut set, libc::SIGSEGV);
+        libc::sigaddset(&raw mut set, libc::SIGBUS);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, core::ptr::null_mut());
+    }
     let mut text = Text { buffer: [0; 512], len: 0 };
     // Writing to the buffer cannot fail.
     let _ = describe(&mut text, signal, trap, context);

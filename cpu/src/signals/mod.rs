@@ -196,11 +196,7 @@ pub(crate) fn interrupted_guest(context: &libc::ucontext_t) -> Option<*mut Threa
     let block = CURRENT.get();
     let code_selector = context.uc_mcontext.gregs[libc::REG_CSGSFS as usize] & 0xFFFF;
     let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
-    let guest = if SWAPS_FS.load(Ordering::Relaxed) {
-        code_selector == i64::from(registers::CODE32)
-    } else {
-        !is_host_code(rip)
-    };
+    let guest = code_selector == i64::from(registers::CODE32) || !is_host_code(rip);
     (guest && !block.is_null()).then_some(block)
 }
 
@@ -208,16 +204,20 @@ pub(crate) fn interrupted_guest(context: &libc::ucontext_t) -> Option<*mut Threa
 fn fault(signal: libc::c_int, context: &mut libc::ucontext_t) -> bool {
     let trap = classify::Trap::new(signal, context);
     let host = HOST.get();
-    if let Some(address) = trap.page_fault()
-        && host.is_some_and(|h| h.early_fault(address))
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
+    let guarded = mem::own_table().continuation(rip).is_some();
+    let guest = interrupted_guest(context);
+    if let (Some(address), Some(host)) = (trap.page_fault(), host)
+        && (guarded || guest.is_some())
+        && host.early_fault(address)
     {
         return false;
     }
     let address = trap.page_fault().unwrap_or(u64::MAX);
-    if mem::fix_up(mem::own_table(), &mut context.uc_mcontext.gregs, address) {
+    if guarded && mem::fix_up(mem::own_table(), &mut context.uc_mcontext.gregs, address) {
         return false;
     }
-    if let (Some(block), Some(host)) = (interrupted_guest(context), host) {
+    if let (Some(block), Some(host)) = (guest, host) {
         // SAFETY: the block is this thread's, and its host stack below `host_sp` is free while guest code runs.
         unsafe { registers::divert(block, *host, trap, context) };
         return true;

@@ -108,11 +108,21 @@ unsafe extern "C-unwind" fn half(
     frame.returns = Returns::Float;
 }
 
+unsafe extern "C-unwind" fn empty(
+    _block: *mut ThreadBlock,
+    frame: *mut Frame,
+    _data: *const core::ffi::c_void,
+) {
+    // SAFETY: the engine's frame.
+    unsafe { (*frame).result = 0 };
+}
+
 pub(crate) const THUNK_SHIM: u32 = 1;
 pub(crate) const THUNK_ADD: u32 = 2;
 pub(crate) const THUNK_ADD_STDCALL: u32 = 3;
 pub(crate) const THUNK_HALF: u32 = 4;
 pub(crate) const THUNK_UNBOUND: u32 = 5;
+pub(crate) const THUNK_EMPTY: u32 = 6;
 
 /// The process's host.
 pub(crate) fn host() -> &'static TestHost {
@@ -125,6 +135,7 @@ pub(crate) fn host() -> &'static TestHost {
         thunks.bind(THUNK_SHIM, Bound { entry: shim, data: data(0) });
         thunks.bind(THUNK_ADD, Bound { entry: add_two, data: data(0) });
         thunks.bind(THUNK_ADD_STDCALL, Bound { entry: add_two, data: data(8) });
+        thunks.bind(THUNK_EMPTY, Bound { entry: empty, data: data(0) });
         thunks.bind(THUNK_HALF, Bound { entry: half, data: data(0) });
         TestHost { thunks }
     })
