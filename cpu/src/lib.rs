@@ -10,6 +10,7 @@
 pub mod block;
 pub mod context;
 pub mod engine;
+pub mod external;
 pub mod frame;
 pub mod host;
 pub mod leaf;

@@ -1,1 +1,241 @@
 //! The Unicorn engine (ARM64 guests; x86 and x86-64 on request).
+use std::marker::PhantomData;
+use std::sync::{Mutex, PoisonError};
+
+use transom_cpu::block::ThreadBlock;
+use transom_cpu::context::Context;
+use transom_cpu::engine::{CallResult, Engine, Host};
+use transom_cpu::external::{Answer, Created, Request, SUPPORT_SIZE};
+use transom_cpu::machine::Machine;
+use transom_cpu::mem;
+use transom_cpu::thunk::THUNK_SIZE;
+
+use crate::arm64::Arm64;
+use crate::baton::Baton;
+use crate::changes::{Change, Changes, Kind};
+use crate::isa::Isa;
+use crate::run::Start;
+use crate::vm::Vm;
+use crate::x86::{Amd64, I386};
+
+mod arm64;
+mod baton;
+mod changes;
+mod isa;
+mod registers;
+mod run;
+mod vm;
+mod x86;
+mod x87;
+
+/// What the processors of a process share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    baton: Baton,
+    changes: Changes,
+    /// Guest address of the return stub; the machine's tables follow it.
+    support: u64,
+}
+
+impl Shared {
+    /// Takes the baton back for a processor that parked it, and catches up with what happened meanwhile.
+    #[inline]
+    fn retake<I: Isa>(&self, vm: &Vm) {
+        if !self.baton.retake(vm.owner()) {
+            self.take::<I>(vm);
+        }
+        vm.catch_up(&self.changes);
+    }
+
+    /// Takes the baton for a processor.
+    #[cold]
+    fn take<I: Isa>(&self, vm: &Vm) {
+        self.baton.take(vm.owner(), |owner| {
+            let vm: *const Vm = core::ptr::with_exposed_provenance(owner as usize);
+            // SAFETY: owners are the exposed addresses of processors, which are never freed; `halt` may be called from
+            // any thread.
+            unsafe { (*vm).halt() };
+        });
+        // SAFETY: the block of the thread that runs on the processor, if one does.
+        if let Some(block) = unsafe { vm.block.get().as_ref() } {
+            I::set_teb(vm.cpu, block.teb, self.support);
+        }
+    }
+
+    /// Gives the baton away at the end of a run.
+    fn release(&self, vm: &Vm) {
+        self.baton.park(vm.owner());
+    }
+}
+
+/// The engine for one machine. See the crate's documentation.
+struct Unicorn<I: Isa> {
+    host: &'static dyn Host,
+    shared: &'static Shared,
+    /// Processors that nobody uses.
+    idle: Mutex<Vec<&'static Vm>>,
+    isa: PhantomData<fn() -> I>,
+}
+
+// SAFETY: a processor's cells are used by the holder of the baton only.
+unsafe impl Send for Vm {}
+// SAFETY: as above; `halt` and `owner`, which others call, touch nothing else.
+unsafe impl Sync for Vm {}
+
+impl<I: Isa> Unicorn<I> {
+    fn new(request: &Request) -> Result<Self, String> {
+        if request.support_len < SUPPORT_SIZE {
+            return Err(format!("the Unicorn engine needs {SUPPORT_SIZE} bytes of support memory"));
+        }
+        let bad = |e: mem::BadAddress| format!("support memory of the Unicorn engine: {e}");
+        mem::copy_out(request.support, &I::return_stub()).map_err(bad)?;
+        I::prepare_support(request.support).map_err(bad)?;
+        let shared = Shared { baton: Baton::default(), changes: Changes::default(), support: request.support };
+        Ok(Self {
+            host: request.host,
+            shared: Box::leak(Box::new(shared)),
+            idle: Mutex::default(),
+            isa: PhantomData,
+        })
+    }
+
+    /// An unused processor.
+    fn processor(&self) -> Result<&'static Vm, String> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        match idle.pop() {
+            Some(vm) => Ok(vm),
+            // The lock is held meanwhile: making processors is not thread-safe.
+            None => Vm::create::<I>(self.host, self.shared),
+        }
+    }
+
+    /// Runs a level, on the thread's processor or on a fresh one.
+    unsafe fn enter(&self, block: *mut ThreadBlock, start: &Start<'_>) -> CallResult {
+        // SAFETY: the caller's contract.
+        let current = unsafe { run::current(block) };
+        if let Some(vm) = current.filter(|vm| vm.depth.get() < run::MAX_DEPTH) {
+            self.shared.retake::<I>(vm);
+            // SAFETY: the caller's contract.
+            return unsafe { run::open::<I>(vm, block, start) };
+        }
+        let vm = match self.processor() {
+            Ok(vm) => vm,
+            Err(e) => {
+                // Attaching makes sure that a thread has one; only a fiber or very deep nesting comes here.
+                log::error!("{e}");
+                std::process::abort();
+            }
+        };
+        if let Some(outer) = current {
+            self.shared.retake::<I>(outer);
+            run::copy_registers::<I>(outer.cpu, vm.cpu);
+            self.shared.release(outer);
+        }
+        self.shared.retake::<I>(vm);
+        let guard = Returned { engine: self, vm };
+        // SAFETY: the caller's contract.
+        I::set_teb(vm.cpu, unsafe { (*block).teb }, self.shared.support);
+        // SAFETY: the caller's contract.
+        let result = unsafe { run::open::<I>(vm, block, start) };
+        drop(guard);
+        result
+    }
+}
+
+/// Puts a processor back when its outermost level ends, also by unwinding.
+struct Returned<'a, I: Isa> {
+    engine: &'a Unicorn<I>,
+    vm: &'static Vm,
+}
+
+impl<I: Isa> Drop for Returned<'_, I> {
+    fn drop(&mut self) {
+        self.engine.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.vm);
+    }
+}
+
+impl<I: Isa> Engine for Unicorn<I> {
+    fn name(&self) -> &'static str {
+        "unicorn"
+    }
+
+    fn machine(&self) -> Machine {
+        I::MACHINE
+    }
+
+    fn thunk(&self, index: u32) -> [u8; THUNK_SIZE] {
+        I::thunk(index)
+    }
+
+    unsafe fn attach_thread(&self, block: *mut ThreadBlock) -> Result<(), String> {
+        // SAFETY: the caller's contract: the block is mapped for the thread's life.
+        let b = unsafe { &mut *block };
+        b.this = block;
+        b.thunks = self.host.thunks().base();
+        b.frame = core::ptr::null_mut();
+        b.level = core::ptr::null_mut();
+        // Fail here rather than at the first call if there is no memory for a processor.
+        let vm = self.processor()?;
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(vm);
+        Ok(())
+    }
+
+    unsafe fn detach_thread(&self, _block: *mut ThreadBlock) {}
+
+    unsafe fn call(&self, block: *mut ThreadBlock, target: u64, args: &[u64], float: bool) -> CallResult {
+        // SAFETY: the caller's contract.
+        unsafe { self.enter(block, &Start::Call { target, args, float }) }
+    }
+
+    unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if (*block).level.is_null() {
+                self.enter(block, &Start::Context(context));
+                unreachable!("a level that was entered with a context has nothing to return to");
+            }
+            run::resume(block, context)
+        }
+    }
+
+    fn memory_changed(&self, start: u64, len: u64) {
+        self.shared.changes.add(Change { kind: Kind::Mapping, start, len });
+    }
+
+    fn flush_code(&self, start: u64, len: u64) {
+        self.shared.changes.add(Change { kind: Kind::Code, start, len });
+    }
+}
+
+/// Makes the engine for the machine that is asked for.
+///
+/// # Errors
+/// What Unicorn refused, in words.
+pub fn create(request: &Request) -> Answer {
+    let engine: Box<dyn Engine> = match request.machine {
+        Machine::Arm64 => Box::new(Unicorn::<Arm64>::new(request)?),
+        Machine::Amd64 => Box::new(Unicorn::<Amd64>::new(request)?),
+        Machine::I386 => Box::new(Unicorn::<I386>::new(request)?),
+    };
+    Ok(Created {
+        engine,
+        #[cfg(target_arch = "x86_64")]
+        guarded: mem::own_table(),
+    })
+}
+
+/// The library's entry; see [`transom_cpu::external`].
+///
+/// # Safety
+/// Called by [`transom_cpu::external::create`].
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn transom_engine_entry(
+    caller_abi: *const core::ffi::c_char,
+    request: *const Request,
+    answer: *mut Option<Answer>,
+    own_abi: *mut core::ffi::c_char,
+    own_len: usize,
+) -> i32 {
+    // SAFETY: the arguments are passed on as they came.
+    unsafe { transom_cpu::external::answer(caller_abi, request, answer, own_abi, own_len, create) }
+}

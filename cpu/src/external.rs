@@ -1,0 +1,148 @@
+//! Engines in libraries of their own: what the program that loads one and the library that holds it agree on.
+//!
+//! An engine that most runs do not need (or whose licence differs) is a `cdylib` beside the program. It exports one
+//! function, [`ENTRY`], of type [`Entry`]. Both sides are Rust, so they must come from the same compiler and the same
+//! sources: the loader passes [`abi`], the library compares it with its own and refuses with a sentence that says what
+//! differs, before any other value crosses.
+//!
+//! What does *not* live here: finding and opening the library (the `transom` command does).
+
+use core::ffi::c_char;
+use std::ffi::CStr;
+
+use crate::engine::{Engine, Host};
+use crate::machine::Machine;
+
+/// Name of the exported function, with its terminating zero.
+pub const ENTRY: &CStr = c"transom_engine_entry";
+
+/// Number of the interface described here. Raised with every change to anything that crosses it.
+const INTERFACE: u32 = 1;
+
+/// What both sides must agree on, as text: interface number, package version, target, the sizes of the shared structures,
+/// and the identity of a type of the standard library, which differs from one compiler version to the next.
+#[must_use]
+pub fn abi() -> String {
+    format!(
+        "interface {INTERFACE}, version {}, {} {}, layout {}.{}.{}.{}, {:?}",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::ARCH,
+        std::env::consts::OS,
+        size_of::<crate::frame::Frame>(),
+        size_of::<crate::block::ThreadBlock>(),
+        size_of::<crate::context::Context>(),
+        size_of::<Created>(),
+        core::any::TypeId::of::<String>(),
+    )
+}
+
+/// What an engine library is given.
+#[derive(Clone, Copy)]
+pub struct Request {
+    /// The machine whose code the engine shall run.
+    pub machine: Machine,
+    /// The layers above.
+    pub host: &'static dyn Host,
+    /// Address of a page-aligned range that guest code may read and execute and the engine may write, for stubs and tables
+    /// (below 4 GiB for x86), mapped for the life of the process.
+    pub support: u64,
+    /// Its length in bytes, at least [`SUPPORT_SIZE`].
+    pub support_len: u64,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("machine", &self.machine)
+            .field("support", &self.support)
+            .field("support_len", &self.support_len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Bytes of support memory that every engine makes do with.
+pub const SUPPORT_SIZE: u64 = 0x1000;
+
+/// What an engine library gives.
+pub struct Created {
+    /// The engine.
+    pub engine: Box<dyn Engine>,
+    /// Where the library's own guarded guest accesses are, for the signal handler.
+    #[cfg(target_arch = "x86_64")]
+    pub guarded: crate::mem::ExceptionTable,
+}
+
+impl std::fmt::Debug for Created {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Created").field("engine", &self.engine.name()).finish_non_exhaustive()
+    }
+}
+
+/// Where the library leaves its answer: an engine, or why there is none, in words.
+pub type Answer = Result<Created, String>;
+
+/// The exported function. `caller_abi` is the loader's [`abi`] as a C string; `answer` is written if 0 is returned. Any
+/// other value means that the two sides differ, and nothing was written: the text of the library's own [`abi`] was
+/// copied, cut and zero-terminated, to the `own_len` bytes at `own_abi` instead.
+pub type Entry = unsafe extern "C" fn(
+    caller_abi: *const c_char,
+    request: *const Request,
+    answer: *mut Option<Answer>,
+    own_abi: *mut c_char,
+    own_len: usize,
+) -> i32;
+
+/// Calls a library's entry.
+///
+/// # Errors
+/// That the library belongs to another build (saying how), or why it could not make an engine.
+///
+/// # Safety
+/// `entry` is what a library exports as [`ENTRY`], and the library stays loaded for the life of the process.
+pub unsafe fn create(entry: Entry, request: &Request) -> Result<Created, String> {
+    let ours = format!("{}\0", abi());
+    let mut theirs = [0u8; 256];
+    let mut answer: Option<Answer> = None;
+    // SAFETY: all pointers are valid for the call; the caller vouches for the entry.
+    let differs = unsafe {
+        entry(ours.as_ptr().cast(), request, &raw mut answer, theirs.as_mut_ptr().cast(), theirs.len())
+    };
+    if differs != 0 {
+        let theirs = CStr::from_bytes_until_nul(&theirs).unwrap_or_default().to_string_lossy();
+        return Err(format!(
+            "the engine library belongs to another build of Transom (it has {theirs}; this is {})",
+            ours.trim_end_matches('\0')
+        ));
+    }
+    answer.unwrap_or_else(|| Err("the engine library gave no answer".to_owned()))
+}
+
+/// The body of a library's entry: compares builds, then lets `make` answer.
+///
+/// # Safety
+/// The arguments are those of an [`Entry`] called by [`create`].
+pub unsafe fn answer(
+    caller_abi: *const c_char,
+    request: *const Request,
+    answer: *mut Option<Answer>,
+    own_abi: *mut c_char,
+    own_len: usize,
+    make: fn(&Request) -> Answer,
+) -> i32 {
+    let own = abi();
+    // SAFETY: a C string, as the caller promises.
+    if unsafe { CStr::from_ptr(caller_abi) }.to_bytes() != own.as_bytes() {
+        let len = own.len().min(own_len.saturating_sub(1));
+        if own_len > 0 {
+            // SAFETY: `len` is inside `own`, and `len + 1` bytes inside the caller's buffer.
+            unsafe {
+                core::ptr::copy_nonoverlapping(own.as_ptr(), own_abi.cast(), len);
+                own_abi.add(len).write(0);
+            }
+        }
+        return 1;
+    }
+    // SAFETY: both sides have the same layouts (just checked), and the caller promises valid pointers.
+    unsafe { answer.write(Some(make(&*request))) };
+    0
+}

@@ -1,0 +1,239 @@
+//! A virtual processor: one Unicorn instance with its hooks and caches.
+//!
+//! Every host stack that runs guest code (a thread's, a fiber's) has a processor of its own while it does; finished ones
+//! are kept and used again, translations and all. Processors are never freed, so a pointer to one stays good.
+
+use core::cell::{Cell, RefCell, UnsafeCell};
+use core::ffi::{c_int, c_void};
+use std::any::Any;
+use std::collections::HashSet;
+
+use transom_cpu::block::ThreadBlock;
+use transom_cpu::engine::{Access, Fault, Host};
+use transom_cpu::thunk::ThunkTable;
+use unicorn_engine_sys::{
+    ControlType, HookType, MemType, Prot, TlbEntry, TlbType, uc_ctl, uc_emu_stop, uc_engine, uc_error,
+    uc_hook_add, uc_mem_map_ptr, uc_open,
+};
+
+use crate::changes::{Change, Changes, Kind, News};
+use crate::isa::{Cpu, Isa};
+use crate::registers::Registers;
+
+/// The guest's address space: all that a Linux process can have, mapped to itself. Page 0 is never mapped.
+const SPACE: core::ops::Range<u64> = 0x1000..0x7FFF_FFFF_F000;
+/// Size of a processor's cache of translated code, in bytes. Reserved; touched as it fills.
+const CODE_CACHE: u32 = 64 << 20;
+/// Granularity in which a processor remembers what it may have cached.
+const GRANULE_SHIFT: u32 = 16;
+
+/// Why a processor left translated code for good.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It did not; Unicorn stopped it for a reason of its own (a fault, or because another thread wants to run).
+    None,
+    /// The guest function returned.
+    Returned,
+    /// The guest faulted.
+    Fault(Fault),
+    /// A shim unwinds.
+    Unwind(Box<dyn Any + Send>),
+}
+
+/// A virtual processor. Used by the holder of the baton only.
+pub(crate) struct Vm {
+    pub cpu: Cpu,
+    pub host: &'static dyn Host,
+    pub thunks: &'static ThunkTable,
+    pub shared: &'static crate::Shared,
+    /// The thread that runs on it.
+    pub block: Cell<*mut ThreadBlock>,
+    /// Set by a hook before it stops Unicorn.
+    pub stop: RefCell<Stop>,
+    /// How many runs are nested on it.
+    pub depth: Cell<u32>,
+    /// The access that the TLB hook refused last.
+    pub refused: Cell<Access>,
+    /// Changes of memory that were taken into account.
+    seen: Cell<u64>,
+    /// Granules whose pages may be in the TLB, and those from which code may have been translated.
+    cached: UnsafeCell<HashSet<u64>>,
+    translated: UnsafeCell<HashSet<u64>>,
+}
+
+impl std::fmt::Debug for Vm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vm").field("cpu", &self.cpu).field("depth", &self.depth).finish_non_exhaustive()
+    }
+}
+
+fn check(what: &str, result: uc_error) -> Result<(), String> {
+    Result::<(), _>::from(result).map_err(|e| format!("Unicorn: {what}: {e}"))
+}
+
+/// A control request with `count` arguments to write.
+const fn request(kind: ControlType, count: u32) -> ControlType {
+    ControlType(kind.0 | count << 26 | 1 << 30)
+}
+
+impl Vm {
+    /// Makes a processor. The baton must be held (Unicorn's start-up is not thread-safe).
+    pub(crate) fn create<I: Isa>(host: &'static dyn Host, shared: &'static crate::Shared) -> Result<&'static Self, String> {
+        let mut uc: *mut uc_engine = core::ptr::null_mut();
+        // SAFETY: `uc` is written on success; the control requests have the arguments that their kinds take.
+        unsafe {
+            check("open", uc_open(I::ARCH, I::MODE, &raw mut uc))?;
+            check("processor model", uc_ctl(uc, request(ControlType::CPU_MODEL, 1), I::MODEL))?;
+            check("code cache", uc_ctl(uc, request(ControlType::TCG_BUFFER_SIZE, 1), CODE_CACHE))?;
+            check("TLB mode", uc_ctl(uc, request(ControlType::TLB_TYPE, 1), TlbType::VIRTUAL as c_int))?;
+            check(
+                "map",
+                uc_mem_map_ptr(
+                    uc,
+                    SPACE.start,
+                    SPACE.end - SPACE.start,
+                    Prot::ALL.0,
+                    core::ptr::with_exposed_provenance_mut(SPACE.start as usize),
+                ),
+            )?;
+        }
+        let regs = Registers::locate(uc, &I::LAYOUT)?;
+        let cpu = Cpu { uc, regs };
+        I::initialise(cpu, shared.support)?;
+        let vm: &'static Self = Box::leak(Box::new(Self {
+            cpu,
+            host,
+            thunks: host.thunks(),
+            shared,
+            block: Cell::new(core::ptr::null_mut()),
+            stop: RefCell::new(Stop::None),
+            depth: Cell::new(0),
+            refused: Cell::new(Access::Read),
+            seen: Cell::new(shared.changes.count()),
+            cached: UnsafeCell::default(),
+            translated: UnsafeCell::default(),
+        }));
+        vm.hook(HookType::INTR, crate::run::interrupt::<I> as *mut c_void)?;
+        vm.hook(HookType::TLB_FILL, fill_tlb as *mut c_void)?;
+        Ok(vm)
+    }
+
+    fn hook(&'static self, kind: HookType, function: *mut c_void) -> Result<(), String> {
+        let mut handle = 0;
+        let this: *const Self = self;
+        // SAFETY: the function has the signature of its kind of hook; the range 1..0 means everywhere.
+        let result = unsafe {
+            uc_hook_add(self.cpu.uc, &raw mut handle, kind.0.cast_signed(), function, this.cast_mut().cast(), 1u64, 0u64)
+        };
+        check("hook", result)
+    }
+
+    /// The processor's name for the baton.
+    pub(crate) fn owner(&self) -> u64 {
+        core::ptr::from_ref(self).expose_provenance() as u64
+    }
+
+    /// Asks the processor to leave translated code. From a hook, at once; from another thread, at the next block boundary.
+    pub(crate) fn halt(&self) {
+        // SAFETY: the instance lives as long as the process. Unicorn means this function to be called from other threads.
+        let result = unsafe { uc_emu_stop(self.cpu.uc) };
+        debug_assert_eq!(result, uc_error::OK);
+    }
+
+    /// Leaves translated code for this reason. From a hook.
+    pub(crate) fn halt_for(&self, reason: Stop) {
+        *self.stop.borrow_mut() = reason;
+        self.halt();
+    }
+
+    /// Takes notice of changed memory. The processor is not running translated code.
+    #[inline]
+    pub(crate) fn catch_up(&self, changes: &Changes) {
+        if self.seen.get() != changes.count() {
+            self.apply(changes);
+        }
+    }
+
+    #[cold]
+    fn apply(&self, changes: &Changes) {
+        let (news, count) = changes.since(self.seen.get());
+        self.seen.set(count);
+        // SAFETY: the holder of the baton is the only user, and nothing below runs the hook that inserts.
+        let (cached, translated) = unsafe { (&mut *self.cached.get(), &mut *self.translated.get()) };
+        let (flush_tlb, flush_code) = match news {
+            News::TooMany => (true, true),
+            News::Some(all) => (
+                all.iter().any(|c| c.kind == Kind::Mapping && touches(cached, c)),
+                all.iter().any(|c| touches(translated, c)),
+            ),
+        };
+        // SAFETY: both requests take no arguments.
+        unsafe {
+            if flush_tlb || flush_code {
+                uc_ctl(self.cpu.uc, request(ControlType::TLB_FLUSH, 0));
+                cached.clear();
+            }
+            if flush_code {
+                uc_ctl(self.cpu.uc, request(ControlType::TB_FLUSH, 0));
+                translated.clear();
+            }
+        }
+    }
+}
+
+/// Whether a change touches any of the granules.
+fn touches(granules: &HashSet<u64>, change: &Change) -> bool {
+    if change.len == 0 {
+        return false;
+    }
+    let first = change.start >> GRANULE_SHIFT;
+    let last = change.start.saturating_add(change.len - 1) >> GRANULE_SHIFT;
+    if last - first < granules.len() as u64 {
+        (first..=last).any(|g| granules.contains(&g))
+    } else {
+        granules.iter().any(|g| (first..=last).contains(g))
+    }
+}
+
+/// Unicorn's TLB hook: the identity, with the page's true permissions. Data pages are never executable, so that stores
+/// to them need not look for translated code.
+unsafe extern "C" fn fill_tlb(
+    _uc: *mut uc_engine,
+    page: u64,
+    kind: MemType,
+    entry: *mut TlbEntry,
+    data: *mut c_void,
+) -> bool {
+    // SAFETY: the processor that was registered with the hook.
+    let vm = unsafe { &*data.cast::<Vm>() };
+    let access = match kind {
+        MemType::WRITE => Access::Write,
+        MemType::FETCH => Access::Execute,
+        _ => Access::Read,
+    };
+    let permissions = if SPACE.contains(&page) { vm.host.permissions(page) } else { None };
+    let allowed = permissions.is_some_and(|p| match access {
+        Access::Read => p.read,
+        Access::Write => p.write,
+        Access::Execute => p.execute,
+    });
+    let (Some(p), true) = (permissions, allowed) else {
+        vm.refused.set(access);
+        return false;
+    };
+    let granule = page >> GRANULE_SHIFT;
+    // SAFETY: the holder of the baton is the only user, and `apply` does not run while this does.
+    unsafe {
+        (*vm.cached.get()).insert(granule);
+        if access == Access::Execute {
+            (*vm.translated.get()).insert(granule);
+        }
+        entry.write(TlbEntry {
+            paddr: page,
+            perms: Prot(
+                Prot::READ.0 * u32::from(p.read) | Prot::WRITE.0 * u32::from(p.write) | Prot::EXEC.0 * u32::from(p.execute),
+            ),
+        });
+    }
+    true
+}

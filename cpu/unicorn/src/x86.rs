@@ -1,0 +1,601 @@
+//! x86-64 and x86: thunks are `int` with a vector of ours; GS (x86-64) or FS (x86) base is the TEB.
+//!
+//! Both run in protected mode at privilege level 3 with flat segments whose selectors are those of Windows. QEMU checks
+//! no segment limits, so the descriptor table in the support memory matters only to code that reloads a selector.
+
+use transom_cpu::context::{Amd64Context, Context, I386Context};
+use transom_cpu::engine::{CallResult, Fault};
+use transom_cpu::frame::{Frame, Returns};
+use transom_cpu::machine::Machine;
+use transom_cpu::mem::{self, BadAddress};
+use transom_cpu::thunk::THUNK_SIZE;
+use unicorn_engine_sys::{Arch, Mode, RegisterX86 as Reg, X86CpuModel};
+
+use crate::isa::{Cpu, Event, Isa, RETURN_STUB_SIZE};
+use crate::registers::{Layout, read, write};
+use crate::x87;
+
+/// Vector of a thunk, and of the return stub. Windows uses neither.
+const INT_THUNK: u8 = 0xF1;
+const INT_RETURN: u8 = 0xF2;
+
+/// Processor exceptions and vectors that mean something.
+const DIVIDE: u32 = 0;
+const DEBUG: u32 = 1;
+const BREAKPOINT: u32 = 3;
+const OVERFLOW: u32 = 4;
+const INVALID_OPCODE: u32 = 6;
+const PROTECTION: u32 = 13;
+const X87: u32 = 16;
+const ALIGNMENT: u32 = 17;
+const FASTFAIL: u32 = 0x29;
+const DEBUG_SERVICE: u32 = 0x2D;
+
+/// Register numbers, times 8 the offsets from rax.
+const RAX: usize = 0;
+const RCX: usize = 1;
+const RDX: usize = 2;
+const RBX: usize = 3;
+const RSP: usize = 4;
+const RBP: usize = 5;
+const RSI: usize = 6;
+const RDI: usize = 7;
+const RIP: usize = 128;
+const HFLAGS: usize = 176;
+const SEGMENTS: usize = 184;
+const SEGMENT_STRIDE: usize = 24;
+const SEGMENT_BASE: usize = 8;
+const VECTORS: usize = 824;
+const VECTOR_STRIDE: usize = 64;
+
+/// Segment registers in QEMU's order.
+const ES: usize = 0;
+const CS: usize = 1;
+const SS: usize = 2;
+const DS: usize = 3;
+const FS: usize = 4;
+const GS: usize = 5;
+
+/// Windows' selectors.
+const CODE32: u32 = 0x23;
+const DATA: u32 = 0x2B;
+const CODE64: u32 = 0x33;
+const TEB: u32 = 0x53;
+
+/// Where the descriptor table starts in the support memory, and its length.
+const GDT: u64 = 0x100;
+const GDT_LEN: u32 = 0x60;
+
+/// Bits of `ContextFlags`, without the architecture's.
+const CONTEXT_CONTROL: u32 = 1;
+const CONTEXT_INTEGER: u32 = 2;
+const CONTEXT_SEGMENTS: u32 = 4;
+const CONTEXT_FLOATING_POINT: u32 = 8;
+const CONTEXT_EXTENDED: u32 = 0x20;
+
+/// Flags that guest code may set when it continues: arithmetic, DF, TF, AC and ID; IF is always on.
+const FLAGS_ALLOWED: u32 = 0x0024_0DD5;
+const FLAGS_ALWAYS: u32 = 0x0202;
+
+const GENERAL64: [i32; 16] = [
+    Reg::RAX as i32,
+    Reg::RCX as i32,
+    Reg::RDX as i32,
+    Reg::RBX as i32,
+    Reg::RSP as i32,
+    Reg::RBP as i32,
+    Reg::RSI as i32,
+    Reg::RDI as i32,
+    Reg::R8 as i32,
+    Reg::R9 as i32,
+    Reg::R10 as i32,
+    Reg::R11 as i32,
+    Reg::R12 as i32,
+    Reg::R13 as i32,
+    Reg::R14 as i32,
+    Reg::R15 as i32,
+];
+
+const GENERAL32: [i32; 8] = [
+    Reg::EAX as i32,
+    Reg::ECX as i32,
+    Reg::EDX as i32,
+    Reg::EBX as i32,
+    Reg::ESP as i32,
+    Reg::EBP as i32,
+    Reg::ESI as i32,
+    Reg::EDI as i32,
+];
+
+const fn r(n: usize) -> usize {
+    8 * n
+}
+
+const fn xmm(n: usize) -> usize {
+    VECTORS + VECTOR_STRIDE * n
+}
+
+const fn segment(n: usize) -> usize {
+    SEGMENTS + SEGMENT_STRIDE * n
+}
+
+/// `mov eax, index; int vector; ret`.
+fn int(index: u32, vector: u8) -> [u8; 16] {
+    let mut code = [0xCC; 16];
+    code[0] = 0xB8;
+    code[1..5].copy_from_slice(&index.to_le_bytes());
+    code[5..8].copy_from_slice(&[0xCD, vector, 0xC3]);
+    code
+}
+
+/// A descriptor with a base, no limit, privilege level 3.
+fn descriptor(base: u32, access: u8, flags: u8) -> u64 {
+    let base = u64::from(base);
+    0xFFFF
+        | (base & 0xFF_FFFF) << 16
+        | u64::from(access) << 40
+        | 0xF << 48
+        | u64::from(flags) << 52
+        | (base >> 24) << 56
+}
+
+fn prepare_support(support: u64) -> Result<(), BadAddress> {
+    let mut table = [0u64; GDT_LEN as usize / 8];
+    table[CODE32 as usize >> 3] = descriptor(0, 0xFB, 0xC);
+    table[DATA as usize >> 3] = descriptor(0, 0xF3, 0xC);
+    table[CODE64 as usize >> 3] = descriptor(0, 0xFB, 0xA);
+    table[TEB as usize >> 3] = descriptor(0, 0xF3, 0xC);
+    mem::write_slice(support + GDT, &table)
+}
+
+fn initialise(cpu: Cpu, support: u64, code: u32) -> Result<(), String> {
+    let table = unicorn_engine_sys::uc_x86_mmr { selector: 0, base: support + GDT, limit: GDT_LEN - 1, flags: 0 };
+    write(cpu.uc, Reg::GDTR as i32, &table)?;
+    for (n, selector) in [(ES, DATA), (CS, code), (SS, DATA), (DS, DATA), (FS, TEB), (GS, DATA)] {
+        cpu.regs.set_half(segment(n), selector);
+    }
+    // Privilege level 3.
+    cpu.regs.set_half(HFLAGS, cpu.regs.half(HFLAGS) | 3);
+    write(cpu.uc, Reg::EFLAGS as i32, &FLAGS_ALWAYS)?;
+    write(cpu.uc, Reg::MXCSR as i32, &0x1F80u32)?;
+    write(cpu.uc, Reg::FPTAG as i32, &0xFFFFu16)?;
+    write(cpu.uc, Reg::FPCW as i32, &0x27Fu16)
+}
+
+/// What an exception number means. `back` moves the program counter from behind an `int` instruction to its start.
+fn classify(cpu: Cpu, number: u32) -> Event {
+    let back = |n: u64| cpu.regs.set_word(RIP, cpu.regs.word(RIP).wrapping_sub(n));
+    if number == u32::from(INT_THUNK) {
+        #[expect(clippy::cast_possible_truncation, reason = "eax is the low half")]
+        return Event::Thunk(cpu.regs.word(r(RAX)) as u32);
+    }
+    if number == u32::from(INT_RETURN) {
+        return Event::Return;
+    }
+    Event::Fault(match number {
+        DIVIDE => Fault::DivideByZero,
+        DEBUG => Fault::SingleStep,
+        BREAKPOINT => {
+            back(1);
+            Fault::Breakpoint
+        }
+        OVERFLOW => {
+            back(1);
+            Fault::IntegerOverflow
+        }
+        INVALID_OPCODE => Fault::IllegalInstruction,
+        PROTECTION => Fault::Privileged,
+        X87 => Fault::Float(x87::pending(cpu.uc)),
+        ALIGNMENT => Fault::Misaligned,
+        FASTFAIL => {
+            back(2);
+            #[expect(clippy::cast_possible_truncation, reason = "ecx is the low half")]
+            Fault::FastFail(cpu.regs.word(r(RCX)) as u32)
+        }
+        DEBUG_SERVICE => {
+            back(2);
+            Fault::Breakpoint
+        }
+        1..32 => Fault::Privileged,
+        _ => {
+            back(2);
+            Fault::Privileged
+        }
+    })
+}
+
+fn set(cpu: Cpu, register: Reg, value: u32) {
+    let result = write(cpu.uc, register as i32, &value);
+    debug_assert_eq!(result, Ok(()));
+}
+
+fn load_flags(cpu: Cpu, flags: u32) {
+    set(cpu, Reg::EFLAGS, flags & FLAGS_ALLOWED | FLAGS_ALWAYS);
+}
+
+/// The x86-64 machine.
+pub(crate) struct Amd64;
+
+impl Isa for Amd64 {
+    const MACHINE: Machine = Machine::Amd64;
+    const ARCH: Arch = Arch::X86;
+    const MODE: Mode = Mode::MODE_64;
+    const MODEL: u32 = X86CpuModel::QEMU64 as u32;
+    const LAYOUT: Layout = Layout {
+        general: &GENERAL64,
+        pc: (Reg::RIP as i32, RIP),
+        vectors: (Reg::XMM0 as i32, 16, VECTORS, VECTOR_STRIDE),
+    };
+
+    fn thunk(index: u32) -> [u8; THUNK_SIZE] {
+        int(index, INT_THUNK)
+    }
+
+    fn return_stub() -> [u8; RETURN_STUB_SIZE] {
+        // `int vector` first: rax is the result.
+        let mut code = [0xCC; 16];
+        code[..2].copy_from_slice(&[0xCD, INT_RETURN]);
+        code
+    }
+
+    fn prepare_support(support: u64) -> Result<(), BadAddress> {
+        prepare_support(support)
+    }
+
+    fn initialise(cpu: Cpu, support: u64) -> Result<(), String> {
+        initialise(cpu, support, CODE64)
+    }
+
+    fn set_teb(cpu: Cpu, teb: u64, _support: u64) {
+        cpu.regs.set_word(segment(GS) + SEGMENT_BASE, teb);
+    }
+
+    #[inline]
+    fn classify(cpu: Cpu, number: u32) -> Event {
+        classify(cpu, number)
+    }
+
+    #[inline]
+    fn pc(cpu: Cpu) -> u64 {
+        cpu.regs.word(RIP)
+    }
+
+    #[inline]
+    fn set_pc(cpu: Cpu, pc: u64) {
+        cpu.regs.set_word(RIP, pc);
+    }
+
+    #[inline]
+    fn sp(cpu: Cpu) -> u64 {
+        cpu.regs.word(r(RSP))
+    }
+
+    #[inline]
+    fn enter(cpu: Cpu, frame: &mut Frame) -> Result<(), BadAddress> {
+        let regs = cpu.regs;
+        for (i, n) in [RCX, RDX, 8, 9].into_iter().enumerate() {
+            frame.ints[i] = regs.word(r(n));
+            frame.floats[i] = regs.word(xmm(i));
+        }
+        for (i, n) in [RBX, RBP, RSI, RDI, 12, 13, 14, 15].into_iter().enumerate() {
+            frame.saved[i] = regs.word(r(n));
+        }
+        for i in 0..10 {
+            frame.vectors[i] = regs.vector(xmm(6 + i));
+        }
+        frame.sp = regs.word(r(RSP));
+        frame.stack = frame.sp.wrapping_add(8);
+        frame.return_address = mem::read(frame.sp)?;
+        Ok(())
+    }
+
+    #[inline]
+    fn leave(cpu: Cpu, frame: &Frame) {
+        let regs = cpu.regs;
+        match frame.returns {
+            Returns::Int => regs.set_word(r(RAX), frame.result),
+            Returns::Float => regs.set_vector(xmm(0), frame.result_float.into()),
+        }
+        regs.set_word(r(RSP), frame.sp.wrapping_add(8 + u64::from(frame.pop)));
+        regs.set_word(RIP, frame.return_address);
+    }
+
+    fn prepare_call(cpu: Cpu, sp: u64, args: &[u64], return_to: u64) -> Result<u64, BadAddress> {
+        let slots = (args.len().max(4) as u64).next_multiple_of(2);
+        let sp = (sp & !15).wrapping_sub(8 * slots + 8);
+        for (i, (arg, n)) in args.iter().zip([RCX, RDX, 8, 9]).enumerate() {
+            cpu.regs.set_word(r(n), *arg);
+            cpu.regs.set_word(xmm(i), *arg);
+        }
+        cpu.regs.set_word(r(RSP), sp);
+        mem::write(sp, &return_to)?;
+        if args.len() > 4 {
+            mem::write_slice(sp.wrapping_add(8 * 5), &args[4..])?;
+        }
+        Ok(sp)
+    }
+
+    fn result(cpu: Cpu, _float: bool) -> CallResult {
+        CallResult { int: cpu.regs.word(r(RAX)), high: 0, float: cpu.regs.word(xmm(0)) }
+    }
+
+    fn fault_address(address: u64) -> u64 {
+        // An address that is not canonical is a general-protection fault, which Windows reports as all ones.
+        if (1 << 47..u64::MAX << 47).contains(&address) { u64::MAX } else { address }
+    }
+
+    fn save(cpu: Cpu) -> Context {
+        let mut context = Context::new(Machine::Amd64);
+        if let Context::Amd64(c) = &mut context {
+            save64(cpu, c);
+        }
+        context
+    }
+
+    fn load(cpu: Cpu, context: &Context) {
+        let Context::Amd64(c) = context else { unreachable!("an x86-64 engine resumes x86-64 contexts only") };
+        load64(cpu, c);
+    }
+}
+
+fn save64(cpu: Cpu, c: &mut Amd64Context) {
+    let regs = cpu.regs;
+    for (n, to) in [
+        (RAX, &mut c.rax),
+        (RCX, &mut c.rcx),
+        (RDX, &mut c.rdx),
+        (RBX, &mut c.rbx),
+        (RSP, &mut c.rsp),
+        (RBP, &mut c.rbp),
+        (RSI, &mut c.rsi),
+        (RDI, &mut c.rdi),
+        (8, &mut c.r8),
+        (9, &mut c.r9),
+        (10, &mut c.r10),
+        (11, &mut c.r11),
+        (12, &mut c.r12),
+        (13, &mut c.r13),
+        (14, &mut c.r14),
+        (15, &mut c.r15),
+    ] {
+        *to = regs.word(r(n));
+    }
+    c.rip = regs.word(RIP);
+    c.e_flags = read(cpu.uc, Reg::EFLAGS as i32);
+    (c.seg_cs, c.seg_ds, c.seg_es, c.seg_fs, c.seg_gs, c.seg_ss) = (0x33, 0x2B, 0x2B, 0x53, 0x2B, 0x2B);
+    c.mx_csr = read(cpu.uc, Reg::MXCSR as i32);
+    c.flt_save.mx_csr = c.mx_csr;
+    c.flt_save.mx_csr_mask = 0xFFFF;
+    x87::save_fx(cpu.uc, &mut c.flt_save);
+    for (i, to) in c.flt_save.xmm_registers.iter_mut().enumerate() {
+        *to = regs.vector(xmm(i));
+    }
+}
+
+fn load64(cpu: Cpu, c: &Amd64Context) {
+    let regs = cpu.regs;
+    if c.context_flags & CONTEXT_CONTROL != 0 {
+        regs.set_word(r(RSP), c.rsp);
+        regs.set_word(RIP, c.rip);
+        load_flags(cpu, c.e_flags);
+    }
+    if c.context_flags & CONTEXT_INTEGER != 0 {
+        for (n, value) in [
+            (RAX, c.rax),
+            (RCX, c.rcx),
+            (RDX, c.rdx),
+            (RBX, c.rbx),
+            (RBP, c.rbp),
+            (RSI, c.rsi),
+            (RDI, c.rdi),
+            (8, c.r8),
+            (9, c.r9),
+            (10, c.r10),
+            (11, c.r11),
+            (12, c.r12),
+            (13, c.r13),
+            (14, c.r14),
+            (15, c.r15),
+        ] {
+            regs.set_word(r(n), value);
+        }
+    }
+    if c.context_flags & CONTEXT_FLOATING_POINT != 0 {
+        set(cpu, Reg::MXCSR, c.mx_csr & 0xFFFF);
+        x87::load_fx(cpu.uc, &c.flt_save);
+        for (i, value) in c.flt_save.xmm_registers.iter().enumerate() {
+            regs.set_vector(xmm(i), *value);
+        }
+    }
+}
+
+/// The x86 machine.
+pub(crate) struct I386;
+
+#[expect(clippy::cast_possible_truncation, reason = "x86 registers are 32 bits wide")]
+fn low(cpu: Cpu, n: usize) -> u32 {
+    cpu.regs.word(r(n)) as u32
+}
+
+impl Isa for I386 {
+    const MACHINE: Machine = Machine::I386;
+    const ARCH: Arch = Arch::X86;
+    const MODE: Mode = Mode::MODE_32;
+    const MODEL: u32 = X86CpuModel::QEMU32 as u32;
+    const LAYOUT: Layout = Layout {
+        general: &GENERAL32,
+        pc: (Reg::EIP as i32, RIP),
+        vectors: (Reg::XMM0 as i32, 8, VECTORS, VECTOR_STRIDE),
+    };
+
+    fn thunk(index: u32) -> [u8; THUNK_SIZE] {
+        int(index, INT_THUNK)
+    }
+
+    fn return_stub() -> [u8; RETURN_STUB_SIZE] {
+        Amd64::return_stub()
+    }
+
+    fn prepare_support(support: u64) -> Result<(), BadAddress> {
+        prepare_support(support)
+    }
+
+    fn initialise(cpu: Cpu, support: u64) -> Result<(), String> {
+        initialise(cpu, support, CODE32)
+    }
+
+    fn set_teb(cpu: Cpu, teb: u64, support: u64) {
+        cpu.regs.set_word(segment(FS) + SEGMENT_BASE, teb);
+        // Code that reloads FS reads the table: it describes the running thread's TEB.
+        let base = u32::try_from(teb).unwrap_or_default();
+        if mem::write(support + GDT + u64::from(TEB & !7), &descriptor(base, 0xF3, 0xC)).is_err() {
+            log::warn!("the support memory of the Unicorn engine cannot be written");
+        }
+    }
+
+    #[inline]
+    fn classify(cpu: Cpu, number: u32) -> Event {
+        classify(cpu, number)
+    }
+
+    #[inline]
+    fn pc(cpu: Cpu) -> u64 {
+        cpu.regs.word(RIP) & 0xFFFF_FFFF
+    }
+
+    #[inline]
+    fn set_pc(cpu: Cpu, pc: u64) {
+        cpu.regs.set_word(RIP, pc & 0xFFFF_FFFF);
+    }
+
+    #[inline]
+    fn sp(cpu: Cpu) -> u64 {
+        low(cpu, RSP).into()
+    }
+
+    #[inline]
+    fn enter(cpu: Cpu, frame: &mut Frame) -> Result<(), BadAddress> {
+        frame.ints[0] = low(cpu, RCX).into();
+        frame.ints[1] = low(cpu, RDX).into();
+        for (i, n) in [RBX, RBP, RSI, RDI].into_iter().enumerate() {
+            frame.saved[i] = low(cpu, n).into();
+        }
+        frame.sp = Self::sp(cpu);
+        frame.stack = frame.sp + 4;
+        frame.return_address = mem::read::<u32>(frame.sp)?.into();
+        Ok(())
+    }
+
+    #[inline]
+    fn leave(cpu: Cpu, frame: &Frame) {
+        let regs = cpu.regs;
+        match frame.returns {
+            Returns::Int => {
+                regs.set_word(r(RAX), frame.result & 0xFFFF_FFFF);
+                regs.set_word(r(RDX), frame.result_high & 0xFFFF_FFFF);
+            }
+            Returns::Float => {
+                #[expect(clippy::cast_possible_truncation, reason = "an f32 is in the low half")]
+                let value = if frame.single {
+                    f32::from_bits(frame.result_float as u32).into()
+                } else {
+                    f64::from_bits(frame.result_float)
+                };
+                x87::push(cpu.uc, value);
+            }
+        }
+        regs.set_word(r(RSP), frame.sp.wrapping_add(4 + u64::from(frame.pop)) & 0xFFFF_FFFF);
+        regs.set_word(RIP, frame.return_address & 0xFFFF_FFFF);
+    }
+
+    fn prepare_call(cpu: Cpu, sp: u64, args: &[u64], return_to: u64) -> Result<u64, BadAddress> {
+        let sp = (sp & !15).wrapping_sub((4 * args.len() as u64).next_multiple_of(16) + 4) & 0xFFFF_FFFF;
+        cpu.regs.set_word(r(RSP), sp);
+        #[expect(clippy::cast_possible_truncation, reason = "x86 arguments are 32 bits wide")]
+        let words: Vec<u32> = core::iter::once(&return_to).chain(args).map(|w| *w as u32).collect();
+        mem::write_slice(sp, &words)?;
+        Ok(sp)
+    }
+
+    fn result(cpu: Cpu, float: bool) -> CallResult {
+        let float = if float { x87::pop(cpu.uc).to_bits() } else { 0 };
+        CallResult { int: low(cpu, RAX).into(), high: low(cpu, RDX).into(), float }
+    }
+
+    fn save(cpu: Cpu) -> Context {
+        let mut context = Context::new(Machine::I386);
+        if let Context::I386(c) = &mut context {
+            save32(cpu, c);
+        }
+        context
+    }
+
+    fn load(cpu: Cpu, context: &Context) {
+        let Context::I386(c) = context else { unreachable!("an x86 engine resumes x86 contexts only") };
+        load32(cpu, c);
+    }
+}
+
+fn save32(cpu: Cpu, c: &mut I386Context) {
+    c.eax = low(cpu, RAX);
+    c.ecx = low(cpu, RCX);
+    c.edx = low(cpu, RDX);
+    c.ebx = low(cpu, RBX);
+    c.esp = low(cpu, RSP);
+    c.ebp = low(cpu, RBP);
+    c.esi = low(cpu, RSI);
+    c.edi = low(cpu, RDI);
+    c.eip = u32::try_from(I386::pc(cpu)).unwrap_or_default();
+    c.e_flags = read(cpu.uc, Reg::EFLAGS as i32);
+    let selector = |n| cpu.regs.half(segment(n)) & 0xFFFF;
+    (c.seg_cs, c.seg_ss, c.seg_ds) = (selector(CS), selector(SS), selector(DS));
+    (c.seg_es, c.seg_fs, c.seg_gs) = (selector(ES), selector(FS), selector(GS));
+    x87::save_f(cpu.uc, &mut c.float_save);
+    let mut fx = transom_cpu::context::FxSave {
+        mx_csr: read(cpu.uc, Reg::MXCSR as i32),
+        mx_csr_mask: 0xFFFF,
+        ..Default::default()
+    };
+    x87::save_fx(cpu.uc, &mut fx);
+    for i in 0..8 {
+        fx.xmm_registers[i] = cpu.regs.vector(xmm(i));
+    }
+    // SAFETY: the image is 512 bytes of integers without padding, as its layout assertion says.
+    c.extended_registers = unsafe { core::mem::transmute::<transom_cpu::context::FxSave, [u8; 512]>(fx) };
+}
+
+fn load32(cpu: Cpu, c: &I386Context) {
+    let put = |n: usize, value: u32| cpu.regs.set_word(r(n), value.into());
+    if c.context_flags & CONTEXT_CONTROL != 0 {
+        put(RSP, c.esp);
+        put(RBP, c.ebp);
+        I386::set_pc(cpu, c.eip.into());
+        load_flags(cpu, c.e_flags);
+    }
+    if c.context_flags & CONTEXT_INTEGER != 0 {
+        for (n, value) in
+            [(RAX, c.eax), (RCX, c.ecx), (RDX, c.edx), (RBX, c.ebx), (RSI, c.esi), (RDI, c.edi)]
+        {
+            put(n, value);
+        }
+    }
+    if c.context_flags & CONTEXT_SEGMENTS != 0 {
+        // The bases are fixed; only what `mov` from a segment register shows can differ.
+        for (n, value) in [(DS, c.seg_ds), (ES, c.seg_es), (GS, c.seg_gs)] {
+            cpu.regs.set_half(segment(n), value & 0xFFFF);
+        }
+    }
+    if c.context_flags & CONTEXT_FLOATING_POINT != 0 {
+        x87::load_f(cpu.uc, &c.float_save);
+    }
+    if c.context_flags & CONTEXT_EXTENDED != 0 {
+        let image = &c.extended_registers;
+        let word = |at: usize| u32::from_le_bytes([image[at], image[at + 1], image[at + 2], image[at + 3]]);
+        set(cpu, Reg::MXCSR, word(24) & 0xFFFF);
+        for i in 0..8 {
+            let mut bytes = [0u8; 16];
+            bytes.copy_from_slice(&image[160 + 16 * i..][..16]);
+            cpu.regs.set_vector(xmm(i), u128::from_le_bytes(bytes));
+        }
+    }
+}
