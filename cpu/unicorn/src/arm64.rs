@@ -111,7 +111,8 @@ impl Isa for Arm64 {
     fn classify(cpu: Cpu, number: u32) -> Event {
         let code = cpu.regs.half(SYNDROME) & 0xFFFF;
         match number {
-            EXCP_SWI if code == SVC_THUNK => {
+            EXCP_SWI if code == SVC_THUNK =>
+            {
                 #[expect(clippy::cast_possible_truncation, reason = "w16 is the low half")]
                 Event::Thunk(cpu.regs.word(x(16)) as u32)
             }
@@ -123,7 +124,10 @@ impl Isa for Arm64 {
             }
             EXCP_BKPT => Event::Fault(match code {
                 0xF000 => Fault::Breakpoint,
-                #[expect(clippy::cast_possible_truncation, reason = "the code is the low half, as Windows takes it")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "the code is the low half, as Windows takes it"
+                )]
                 0xF003 => Fault::FastFail(cpu.regs.word(x(0)) as u32),
                 0xF004 => Fault::DivideByZero,
                 _ => Fault::IllegalInstruction,

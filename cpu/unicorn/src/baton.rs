@@ -10,7 +10,7 @@
 //! processor has run for [`SLICE`] without a pause it asks Unicorn to stop it at the next block boundary; the stopped
 //! thread then [`steps aside`](Baton::step_aside) for the queue. The common case of one guest thread pays for none of this.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,12 +20,12 @@ const POLL: Duration = Duration::from_micros(100);
 const SLICE: Duration = Duration::from_millis(2);
 
 /// The bit that says that the processor runs guest code.
-const RUNNING: u64 = 1;
+const RUNNING: usize = 1;
 
 /// See the module documentation. Owners are nonzero multiples of 2 (addresses).
 #[derive(Debug, Default)]
 pub(crate) struct Baton {
-    state: AtomicU64,
+    state: AtomicUsize,
     waiting: AtomicU32,
     queue: Mutex<()>,
 }
@@ -33,20 +33,20 @@ pub(crate) struct Baton {
 impl Baton {
     /// Lets go: `owner` has stopped running guest code for now.
     #[inline]
-    pub(crate) fn park(&self, owner: u64) {
+    pub(crate) fn park(&self, owner: usize) {
         debug_assert_eq!(self.state.load(Ordering::Relaxed), owner | RUNNING);
         self.state.store(owner, Ordering::Release);
     }
 
     /// Takes the baton if `owner` was the last to run and nobody runs. Whatever `owner` knew when it parked still holds then.
     #[inline]
-    pub(crate) fn retake(&self, owner: u64) -> bool {
+    pub(crate) fn retake(&self, owner: usize) -> bool {
         self.state.compare_exchange(owner, owner | RUNNING, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     /// Takes the baton, waiting for it if need be; `stop` asks the given owner to stop running.
     #[cold]
-    pub(crate) fn take(&self, owner: u64, stop: impl Fn(u64)) {
+    pub(crate) fn take(&self, owner: usize, stop: impl Fn(usize)) {
         if self.try_take(owner) {
             return;
         }
@@ -71,7 +71,7 @@ impl Baton {
     }
 
     /// Parks `owner` and lets the queue go first. The caller takes the baton again afterwards.
-    pub(crate) fn step_aside(&self, owner: u64) {
+    pub(crate) fn step_aside(&self, owner: usize) {
         self.park(owner);
         if self.waiting.load(Ordering::Relaxed) > 0 {
             self.wake();
@@ -80,7 +80,7 @@ impl Baton {
         }
     }
 
-    fn try_take(&self, owner: u64) -> bool {
+    fn try_take(&self, owner: usize) -> bool {
         let state = self.state.load(Ordering::Relaxed);
         state & RUNNING == 0
             && self
@@ -100,7 +100,7 @@ impl Baton {
     }
 
     /// Sleeps until the state changes with a wake-up, or for [`POLL`].
-    fn sleep(&self, state: u64) {
+    fn sleep(&self, state: usize) {
         let timeout = libc::timespec { tv_sec: 0, tv_nsec: POLL.subsec_nanos().into() };
         // SAFETY: a futex wait on a live word with a live timeout.
         unsafe {

@@ -51,7 +51,7 @@ impl Shared {
     #[cold]
     fn take<I: Isa>(&self, vm: &Vm) {
         self.baton.take(vm.owner(), |owner| {
-            let vm: *const Vm = core::ptr::with_exposed_provenance(owner as usize);
+            let vm: *const Vm = core::ptr::with_exposed_provenance(owner);
             // SAFETY: owners are the exposed addresses of processors, which are never freed; `halt` may be called from
             // any thread.
             unsafe { (*vm).halt() };
@@ -90,7 +90,8 @@ impl<I: Isa> Unicorn<I> {
         let bad = |e: mem::BadAddress| format!("support memory of the Unicorn engine: {e}");
         mem::copy_out(request.support, &I::return_stub()).map_err(bad)?;
         I::prepare_support(request.support).map_err(bad)?;
-        let shared = Shared { baton: Baton::default(), changes: Changes::default(), support: request.support };
+        let shared =
+            Shared { baton: Baton::default(), changes: Changes::default(), support: request.support };
         Ok(Self {
             host: request.host,
             shared: Box::leak(Box::new(shared)),

@@ -54,11 +54,11 @@ impl Registers {
             write(uc, *id, value)?;
         }
         let mut bytes = vec![0u8; SEARCH];
-        let mut cpu = [0u8; 8];
-        if peek(uc as u64 + UC_CPU as u64, &mut cpu) != 8 {
+        let mut cpu = [0u8; size_of::<usize>()];
+        if peek(uc.addr() + UC_CPU, &mut cpu) != cpu.len() {
             return Err(WHAT.to_owned());
         }
-        let cpu = u64::from_ne_bytes(cpu);
+        let cpu = usize::from_ne_bytes(cpu);
         let len = peek(cpu, &mut bytes);
         let wanted: Vec<u8> = pattern.iter().flat_map(|v| v.to_ne_bytes()).collect();
         let at = bytes[..len]
@@ -67,8 +67,8 @@ impl Registers {
             .position(|w| w == wanted)
             .ok_or_else(|| WHAT.to_owned())?;
         let this = Self {
-            general: core::ptr::with_exposed_provenance_mut::<u8>(cpu as usize + 8 * at),
-            invalid_address: core::ptr::with_exposed_provenance(uc as usize + UC_INVALID_ADDRESS),
+            general: core::ptr::with_exposed_provenance_mut::<u8>(cpu + 8 * at),
+            invalid_address: core::ptr::with_exposed_provenance(uc.expose_provenance() + UC_INVALID_ADDRESS),
         };
         let (pc, offset) = layout.pc;
         write(uc, pc, &0x1234_5670u64)?;
@@ -146,9 +146,12 @@ impl Registers {
 }
 
 /// Copies memory of this process that may not be there; returns how much was.
-fn peek(address: u64, to: &mut [u8]) -> usize {
+fn peek(address: usize, to: &mut [u8]) -> usize {
     let local = libc::iovec { iov_base: to.as_mut_ptr().cast(), iov_len: to.len() };
-    let remote = libc::iovec { iov_base: address as *mut c_void, iov_len: to.len() };
+    let remote = libc::iovec {
+        iov_base: core::ptr::with_exposed_provenance_mut::<c_void>(address),
+        iov_len: to.len(),
+    };
     // SAFETY: the local range is a live slice; the kernel checks the other one.
     let n = unsafe { libc::process_vm_readv(libc::getpid(), &raw const local, 1, &raw const remote, 1, 0) };
     usize::try_from(n).unwrap_or(0)

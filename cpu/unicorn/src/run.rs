@@ -244,7 +244,9 @@ fn fault_of<I: Isa>(vm: &Vm, error: uc_error) -> Option<Fault> {
             Some(Fault::Memory { address, access })
         }
         uc_error::INSN_INVALID => Some(Fault::IllegalInstruction),
-        uc_error::READ_UNALIGNED | uc_error::WRITE_UNALIGNED | uc_error::FETCH_UNALIGNED => Some(Fault::Misaligned),
+        uc_error::READ_UNALIGNED | uc_error::WRITE_UNALIGNED | uc_error::FETCH_UNALIGNED => {
+            Some(Fault::Misaligned)
+        }
         other => {
             log::error!("Unicorn stopped with an error of its own: {other}");
             Some(Fault::Privileged)

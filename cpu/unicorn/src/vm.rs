@@ -22,6 +22,8 @@ use crate::registers::Registers;
 
 /// The guest's address space: all that a Linux process can have, mapped to itself. Page 0 is never mapped.
 const SPACE: core::ops::Range<u64> = 0x1000..0x7FFF_FFFF_F000;
+/// Its start, as a host pointer.
+const SPACE_START: *mut c_void = core::ptr::with_exposed_provenance_mut(0x1000);
 /// Size of a processor's cache of translated code, in bytes. Reserved; touched as it fills.
 const CODE_CACHE: u32 = 64 << 20;
 /// Granularity in which a processor remembers what it may have cached.
@@ -78,7 +80,10 @@ const fn request(kind: ControlType, count: u32) -> ControlType {
 
 impl Vm {
     /// Makes a processor. The baton must be held (Unicorn's start-up is not thread-safe).
-    pub(crate) fn create<I: Isa>(host: &'static dyn Host, shared: &'static crate::Shared) -> Result<&'static Self, String> {
+    pub(crate) fn create<I: Isa>(
+        host: &'static dyn Host,
+        shared: &'static crate::Shared,
+    ) -> Result<&'static Self, String> {
         let mut uc: *mut uc_engine = core::ptr::null_mut();
         // SAFETY: `uc` is written on success; the control requests have the arguments that their kinds take.
         unsafe {
@@ -86,16 +91,7 @@ impl Vm {
             check("processor model", uc_ctl(uc, request(ControlType::CPU_MODEL, 1), I::MODEL))?;
             check("code cache", uc_ctl(uc, request(ControlType::TCG_BUFFER_SIZE, 1), CODE_CACHE))?;
             check("TLB mode", uc_ctl(uc, request(ControlType::TLB_TYPE, 1), TlbType::VIRTUAL as c_int))?;
-            check(
-                "map",
-                uc_mem_map_ptr(
-                    uc,
-                    SPACE.start,
-                    SPACE.end - SPACE.start,
-                    Prot::ALL.0,
-                    core::ptr::with_exposed_provenance_mut(SPACE.start as usize),
-                ),
-            )?;
+            check("map", uc_mem_map_ptr(uc, SPACE.start, SPACE.end - SPACE.start, Prot::ALL.0, SPACE_START))?;
         }
         let regs = Registers::locate(uc, &I::LAYOUT)?;
         let cpu = Cpu { uc, regs };
@@ -123,14 +119,22 @@ impl Vm {
         let this: *const Self = self;
         // SAFETY: the function has the signature of its kind of hook; the range 1..0 means everywhere.
         let result = unsafe {
-            uc_hook_add(self.cpu.uc, &raw mut handle, kind.0.cast_signed(), function, this.cast_mut().cast(), 1u64, 0u64)
+            uc_hook_add(
+                self.cpu.uc,
+                &raw mut handle,
+                kind.0.cast_signed(),
+                function,
+                this.cast_mut().cast(),
+                1u64,
+                0u64,
+            )
         };
         check("hook", result)
     }
 
     /// The processor's name for the baton.
-    pub(crate) fn owner(&self) -> u64 {
-        core::ptr::from_ref(self).expose_provenance() as u64
+    pub(crate) fn owner(&self) -> usize {
+        core::ptr::from_ref(self).expose_provenance()
     }
 
     /// Asks the processor to leave translated code. From a hook, at once; from another thread, at the next block boundary.
@@ -231,7 +235,9 @@ unsafe extern "C" fn fill_tlb(
         entry.write(TlbEntry {
             paddr: page,
             perms: Prot(
-                Prot::READ.0 * u32::from(p.read) | Prot::WRITE.0 * u32::from(p.write) | Prot::EXEC.0 * u32::from(p.execute),
+                Prot::READ.0 * u32::from(p.read)
+                    + Prot::WRITE.0 * u32::from(p.write)
+                    + Prot::EXEC.0 * u32::from(p.execute),
             ),
         });
     }

@@ -149,7 +149,8 @@ fn prepare_support(support: u64) -> Result<(), BadAddress> {
 }
 
 fn initialise(cpu: Cpu, support: u64, code: u32) -> Result<(), String> {
-    let table = unicorn_engine_sys::uc_x86_mmr { selector: 0, base: support + GDT, limit: GDT_LEN - 1, flags: 0 };
+    let table =
+        unicorn_engine_sys::uc_x86_mmr { selector: 0, base: support + GDT, limit: GDT_LEN - 1, flags: 0 };
     write(cpu.uc, Reg::GDTR as i32, &table)?;
     for (n, selector) in [(ES, DATA), (CS, code), (SS, DATA), (DS, DATA), (FS, TEB), (GS, DATA)] {
         cpu.regs.set_half(segment(n), selector);
@@ -196,7 +197,7 @@ fn classify(cpu: Cpu, number: u32) -> Event {
             back(2);
             Fault::Breakpoint
         }
-        1..32 => Fault::Privileged,
+        n if n < 32 => Fault::Privileged,
         _ => {
             back(2);
             Fault::Privileged
@@ -333,7 +334,9 @@ impl Isa for Amd64 {
     }
 
     fn load(cpu: Cpu, context: &Context) {
-        let Context::Amd64(c) = context else { unreachable!("an x86-64 engine resumes x86-64 contexts only") };
+        let Context::Amd64(c) = context else {
+            unreachable!("an x86-64 engine resumes x86-64 contexts only")
+        };
         load64(cpu, c);
     }
 }
@@ -573,8 +576,7 @@ fn load32(cpu: Cpu, c: &I386Context) {
         load_flags(cpu, c.e_flags);
     }
     if c.context_flags & CONTEXT_INTEGER != 0 {
-        for (n, value) in
-            [(RAX, c.eax), (RCX, c.ecx), (RDX, c.edx), (RBX, c.ebx), (RSI, c.esi), (RDI, c.edi)]
+        for (n, value) in [(RAX, c.eax), (RCX, c.ecx), (RDX, c.edx), (RBX, c.ebx), (RSI, c.esi), (RDI, c.edi)]
         {
             put(n, value);
         }

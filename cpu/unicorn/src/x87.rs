@@ -42,7 +42,7 @@ pub(crate) fn pop(uc: *mut uc_engine) -> f64 {
     let status = status(uc);
     let top = status >> 11 & 7;
     put(uc, Reg::FPTAG as i32, &(tags(uc) | 3 << (2 * top)));
-    put(uc, Reg::FPSW as i32, &(status & !0x3800 | (top + 1 & 7) << 11));
+    put(uc, Reg::FPSW as i32, &(status & !0x3800 | ((top + 1) & 7) << 11));
     value
 }
 

@@ -96,7 +96,8 @@ fn shims_see_arguments_and_return_results() {
         assert_eq!(b as usize, block);
         // SAFETY: the thread's block.
         assert_eq!(unsafe { (*b).frame }, std::ptr::from_mut(frame));
-        frame.result = frame.ints[..8].iter().sum::<u64>() + transom_cpu::mem::read::<u64>(frame.stack).unwrap();
+        frame.result =
+            frame.ints[..8].iter().sum::<u64>() + transom_cpu::mem::read::<u64>(frame.stack).unwrap();
     });
     let sum = thread.call(shim, &[1, 2, 3, 4, 5, 6, 7, 8, 100]);
     assert_eq!(sum, 136);
@@ -123,16 +124,15 @@ fn callbacks_nest_deeper_than_unicorn_does() {
             0
         } else {
             // SAFETY: the calling thread's block, in a shim.
-            let inner =
-                unsafe { world.engine().call(block, again.load(Ordering::Relaxed), &[n - 1], false) };
+            let inner = unsafe { world.engine().call(block, again.load(Ordering::Relaxed), &[n - 1], false) };
             inner.int + n
         };
     });
     target.store(call_through(world, shim), Ordering::Relaxed);
     for depth in [1, 3, 59, 60, 61, 150] {
-        let sp = unsafe { (*thread.block).guest_sp };
+        let sp = thread.sp();
         assert_eq!(thread.call(target.load(Ordering::Relaxed), &[depth]), depth * (depth + 1) / 2);
-        assert_eq!(sp, unsafe { (*thread.block).guest_sp });
+        assert_eq!(sp, thread.sp());
     }
 }
 
@@ -210,7 +210,7 @@ fn faults_come_with_registers_and_can_be_mended() {
         log.lock().unwrap().push((fault, context.pc()));
         let Context::Arm64(c) = context else { panic!() };
         match fault {
-            Fault::Memory { address, .. } if (page..page + 0x1000).contains(&address) => {
+            Fault::Memory { address, access: Access::Write } if (page..page + 0x1000).contains(&address) => {
                 world.protect(page, 0x1000, Some(RW));
             }
             Fault::Memory { access: Access::Execute, .. } => c.pc = c.x[30],
@@ -224,7 +224,11 @@ fn faults_come_with_registers_and_can_be_mended() {
         // str x1, [x0, #8]: a read-only page, mended.
         (&[0xF900_0401, 0xD280_0020], Fault::Memory { address: page + 8, access: Access::Write }, 1),
         // ldr x1, [xzr-like 0x123]: nothing there.
-        (&[0xD282_4601, 0xF940_0021, 0xD280_0020], Fault::Memory { address: 0x1230, access: Access::Read }, 1),
+        (
+            &[0xD282_4601, 0xF940_0021, 0xD280_0020],
+            Fault::Memory { address: 0x1230, access: Access::Read },
+            1,
+        ),
         (&[0xD280_0000, 0xD43E_0000], Fault::Breakpoint, 100), // mov x0, #0; brk #0xf000
         (&[0xD280_00E0, 0xD43E_0060], Fault::FastFail(7), 107), // mov x0, #7; brk #0xf003
         (&[0xD280_0000, 0xD420_0020], Fault::IllegalInstruction, 100), // brk #1
@@ -351,8 +355,7 @@ fn a_thread_can_start_with_a_context() {
         let thread = world.thread();
         let mut context = Context::new(Machine::Arm64);
         if let Context::Arm64(c) = &mut context {
-            // SAFETY: the thread's block.
-            (c.pc, c.sp, c.x[0]) = (done, unsafe { (*thread.block).guest_sp }, 31);
+            (c.pc, c.sp, c.x[0]) = (done, thread.sp(), 31);
         }
         // SAFETY: an attached thread.
         unsafe { world.engine().resume(thread.block, &context) }

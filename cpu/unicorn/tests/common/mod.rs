@@ -64,7 +64,8 @@ impl World {
         let request = Request { machine, host: world, support, support_len: 0x1000 };
         // SAFETY: the library's own entry, linked in.
         let created =
-            unsafe { transom_cpu::external::create(transom_unicorn::transom_engine_entry, &request) }.unwrap();
+            unsafe { transom_cpu::external::create(transom_unicorn::transom_engine_entry, &request) }
+                .unwrap();
         assert!(world.engine.set(Box::leak(created.engine)).is_ok());
         world
     }
@@ -80,7 +81,7 @@ impl World {
         let at = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                len as usize,
+                usize::try_from(len).unwrap(),
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | low,
                 -1,
@@ -174,6 +175,12 @@ pub struct Thread {
 }
 
 impl Thread {
+    /// The block's guest stack pointer.
+    pub fn sp(&self) -> u64 {
+        // SAFETY: the thread's block.
+        unsafe { (*self.block).guest_sp }
+    }
+
     pub fn call(&self, target: u64, args: &[u64]) -> u64 {
         // SAFETY: an attached thread.
         unsafe { self.world.engine().call(self.block, target, args, false) }.int
