@@ -265,6 +265,16 @@ impl Cx {
         self.resume(&context)
     }
 
+    /// Raises an exception that is only a status, at the running shim's call.
+    pub fn raise_status(&self, status: i32) -> ! {
+        self.raise(&Record {
+            code: status.cast_unsigned(),
+            flags: 0,
+            address: self.return_address(),
+            parameters: Vec::new(),
+        })
+    }
+
     /// Raises the access violation for a bad address that the guest gave.
     pub fn access_violation(&self, bad: BadAddress) -> ! {
         let kind = match bad.access {

@@ -2,5 +2,7 @@
 
 pub(crate) mod errhandlingapi;
 pub(crate) mod fileapi;
+pub(crate) mod heapapi;
+pub(crate) mod libloaderapi;
 pub(crate) mod processenv;
 pub(crate) mod processthreadsapi;

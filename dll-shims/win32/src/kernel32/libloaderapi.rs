@@ -1,0 +1,170 @@
+//! `libloaderapi.h`: modules and their exports. Resources are in `resources.rs`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use transom_loader::modules::{LoadError, Module};
+use transom_loader::pe::Symbol;
+use transom_sdk::{AStr, Cx, Func, Handle, Out, TextOut, WStr, Win32, WinError, foundation as f, shim, win32_from_status};
+use transom_syscalls::path::fold::equal_ascii;
+use windows_sys::Win32::System::LibraryLoader as ll;
+
+const MODULE_NOT_FOUND: WinError = WinError::Code(f::ERROR_MOD_NOT_FOUND);
+const PROCEDURE_NOT_FOUND: WinError = WinError::Code(f::ERROR_PROC_NOT_FOUND);
+
+/// The module of a handle; NULL is the program. The low bits of a handle mark data files.
+fn module(cx: &Cx, handle: Handle) -> Win32<Arc<Module>> {
+    let found = if handle.is_null() {
+        cx.modules().program()
+    } else {
+        cx.modules().by_handle(handle.0.cast_unsigned() & !3)
+    };
+    found.ok_or(MODULE_NOT_FOUND)
+}
+
+fn handle(module: &Module) -> Handle {
+    Handle(module.base.cast_signed())
+}
+
+fn is_separator(c: u16) -> bool {
+    c == u16::from(b'\\') || c == u16::from(b'/')
+}
+
+/// A module among the loaded ones: by file name, or by path if the name has one.
+fn find_loaded(cx: &Cx, name: &[u16]) -> Win32<Arc<Module>> {
+    let text = String::from_utf16_lossy(name);
+    let found = cx.modules().by_name(&text).ok_or(MODULE_NOT_FOUND)?;
+    if name.iter().any(|&c| is_separator(c)) {
+        let full = cx.files().names.full_path(name)?;
+        let path = String::from_utf16_lossy(&found.path);
+        if !equal_ascii(&full, &path) && !transom_syscalls::path::fold::equal(&full, &found.path) {
+            return Err(MODULE_NOT_FOUND);
+        }
+    }
+    Ok(found)
+}
+
+/// Retrieves a module handle for the specified module, which must have been loaded by the calling process.
+#[shim(kernel32, ansi)]
+fn GetModuleHandleW(cx: &Cx, name: Option<WStr>) -> Win32<Handle> {
+    match name {
+        None => module(cx, Handle::NULL).map(|m| handle(&m)),
+        Some(name) => find_loaded(cx, &name.get()?).map(|m| handle(&m)),
+    }
+}
+
+/// Retrieves a module handle and adds a reference or pins the module.
+#[shim(kernel32, ansi)]
+fn GetModuleHandleExW(cx: &Cx, flags: u32, name: Option<WStr>, out: Out<Handle>) -> Win32<()> {
+    const PIN: u32 = ll::GET_MODULE_HANDLE_EX_FLAG_PIN;
+    const UNCHANGED: u32 = ll::GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    const FROM_ADDRESS: u32 = ll::GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+    if out.is_null() || flags & !(PIN | UNCHANGED | FROM_ADDRESS) != 0 || flags & (PIN | UNCHANGED) == PIN | UNCHANGED {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    out.write(cx, Handle::NULL)?;
+    let found = match name {
+        None => module(cx, Handle::NULL)?,
+        Some(address) if flags & FROM_ADDRESS != 0 => {
+            cx.modules().by_address(address.addr()).ok_or(MODULE_NOT_FOUND)?
+        }
+        Some(name) => find_loaded(cx, &name.get()?)?,
+    };
+    if flags & PIN != 0 {
+        cx.modules().pin(&found);
+    } else if flags & UNCHANGED == 0 {
+        cx.modules().reference(&found);
+    }
+    Ok(out.write(cx, handle(&found))?)
+}
+
+/// Retrieves the address of an exported function or variable. A small value in place of the name is an ordinal.
+#[shim(kernel32)]
+fn GetProcAddress(cx: &Cx, library: Handle, name: AStr) -> Win32<Func> {
+    let library = module(cx, library)?;
+    let address = match u16::try_from(name.addr()) {
+        Ok(ordinal) => cx.modules().address_of(&library, &Symbol::Ordinal(ordinal)),
+        Err(_) => cx.modules().address_of_name(&library, &name.get()?),
+    };
+    address.map(Func).ok_or(PROCEDURE_NOT_FOUND)
+}
+
+/// What a failed load sets as the last error; the reason is logged, as the code says little.
+fn load_failed(name: &str, error: &LoadError) -> WinError {
+    log::info!("LoadLibrary {name}: {error}");
+    WinError::Code(win32_from_status(error.status()))
+}
+
+/// Loads the specified module into the address space of the calling process.
+#[shim(kernel32, ansi)]
+fn LoadLibraryW(cx: &Cx, name: WStr) -> Win32<Handle> {
+    LoadLibraryExW(cx, name, Handle::NULL, 0)
+}
+
+/// Loads a module with options.
+#[shim(kernel32, ansi, partial = "data-file loads map the module as an image; search flags other than the default order are not told apart")]
+fn LoadLibraryExW(cx: &Cx, name: WStr, _file: Handle, _flags: u32) -> Win32<Handle> {
+    let wide = name.get()?;
+    if wide.is_empty() {
+        return Err(WinError::Code(f::ERROR_MOD_NOT_FOUND));
+    }
+    let text = String::from_utf16_lossy(&wide);
+    let path = if wide.iter().any(|&c| is_separator(c)) { Some(existing_path(cx, &wide)?) } else { None };
+    let loaded = cx.modules().load_library(&text, path.as_deref(), cx);
+    loaded.map(|m| handle(&m)).map_err(|e| load_failed(&text, &e))
+}
+
+/// The host path of a DLL named with its folder.
+fn existing_path(cx: &Cx, name: &[u16]) -> Win32<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let host = cx.files().names.host_path(name)?;
+    Ok(PathBuf::from(std::ffi::OsStr::from_bytes(host.as_bytes())))
+}
+
+/// Frees the loaded module and, if necessary, decrements its reference count.
+#[shim(kernel32)]
+fn FreeLibrary(cx: &Cx, library: Handle) -> Win32<()> {
+    let base = library.0.cast_unsigned() & !3;
+    cx.modules().free_library(base, cx).map_err(|_| WinError::Code(f::ERROR_INVALID_HANDLE))
+}
+
+/// Retrieves the path of a module's file.
+#[shim(kernel32, ansi)]
+fn GetModuleFileNameW(cx: &Cx, library: Handle, out: TextOut, size: u32) -> Win32<u32> {
+    let found = module(cx, library)?;
+    let (written, whole) = out.put_truncated(&found.path, size)?;
+    if !whole {
+        cx.set_last_error(f::ERROR_INSUFFICIENT_BUFFER);
+        return Ok(size);
+    }
+    cx.set_last_error(f::ERROR_SUCCESS);
+    Ok(written)
+}
+
+/// Disables the DLL_THREAD_ATTACH and DLL_THREAD_DETACH notifications for a DLL.
+#[shim(kernel32)]
+fn DisableThreadLibraryCalls(cx: &Cx, library: Handle) -> Win32<()> {
+    let found = module(cx, library)?;
+    found.disable_thread_calls();
+    Ok(())
+}
+
+/// Adds a directory to the search path used to locate DLLs; NULL restores the default.
+#[shim(kernel32, ansi)]
+fn SetDllDirectoryW(cx: &Cx, path: Option<WStr>) -> Win32<()> {
+    let added = match path {
+        None => Vec::new(),
+        Some(path) => {
+            let path = path.get()?;
+            if path.is_empty() { Vec::new() } else { vec![existing_path(cx, &path)?] }
+        }
+    };
+    cx.modules().change_search(|search| search.added = added);
+    Ok(())
+}
+
+/// Specifies a default set of directories to search. The default order is kept, in which DLLs are found all the same.
+#[shim(kernel32, partial = "the search order stays the default one")]
+fn SetDefaultDllDirectories(_cx: &Cx, flags: u32) -> Win32<()> {
+    if flags == 0 { Err(WinError::Code(f::ERROR_INVALID_PARAMETER)) } else { Ok(()) }
+}
