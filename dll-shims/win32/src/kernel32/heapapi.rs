@@ -2,7 +2,9 @@
 
 use transom_sdk::{Cx, Handle, Ptr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::heap::Heap;
-use windows_sys::Win32::System::Memory::{HEAP_GENERATE_EXCEPTIONS, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY};
+use windows_sys::Win32::System::Memory::{
+    HEAP_GENERATE_EXCEPTIONS, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY,
+};
 
 const INVALID_HANDLE: WinError = WinError::Code(f::ERROR_INVALID_HANDLE);
 
@@ -19,7 +21,7 @@ fn exhausted(cx: &Cx, flags: u32) -> WinError {
 }
 
 /// Retrieves a handle to the default heap of the calling process.
-#[shim(kernel32, leaf = transom_cpu::leaf::get_process_heap)]
+#[shim(kernel32, leaf = transom_cpu::leaf::thread::get_process_heap)]
 fn GetProcessHeap(cx: &Cx) -> Handle {
     Handle(cx.process().process_heap().cast_signed())
 }

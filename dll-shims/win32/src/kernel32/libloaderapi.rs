@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use transom_loader::modules::{LoadError, Module};
 use transom_loader::pe::Symbol;
-use transom_sdk::{AStr, Cx, Func, Handle, Out, TextOut, WStr, Win32, WinError, foundation as f, shim, win32_from_status};
+use transom_sdk::{
+    AStr, Cx, Func, Handle, Out, TextOut, WStr, Win32, WinError, foundation as f, shim, win32_from_status,
+};
 use transom_syscalls::path::fold::equal_ascii;
 use windows_sys::Win32::System::LibraryLoader as ll;
 
@@ -59,7 +61,10 @@ fn GetModuleHandleExW(cx: &Cx, flags: u32, name: Option<WStr>, out: Out<Handle>)
     const PIN: u32 = ll::GET_MODULE_HANDLE_EX_FLAG_PIN;
     const UNCHANGED: u32 = ll::GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
     const FROM_ADDRESS: u32 = ll::GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
-    if out.is_null() || flags & !(PIN | UNCHANGED | FROM_ADDRESS) != 0 || flags & (PIN | UNCHANGED) == PIN | UNCHANGED {
+    if out.is_null()
+        || flags & !(PIN | UNCHANGED | FROM_ADDRESS) != 0
+        || flags & (PIN | UNCHANGED) == PIN | UNCHANGED
+    {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
     out.write(cx, Handle::NULL)?;
@@ -102,7 +107,11 @@ fn LoadLibraryW(cx: &Cx, name: WStr) -> Win32<Handle> {
 }
 
 /// Loads a module with options.
-#[shim(kernel32, ansi, partial = "data-file loads map the module as an image; search flags other than the default order are not told apart")]
+#[shim(
+    kernel32,
+    ansi,
+    partial = "data-file loads map the module as an image; search flags other than the default order are not told apart"
+)]
 fn LoadLibraryExW(cx: &Cx, name: WStr, _file: Handle, _flags: u32) -> Win32<Handle> {
     let wide = name.get()?;
     if wide.is_empty() {

@@ -96,7 +96,8 @@ fn split(entry: &[u16]) -> Option<(&[u16], &[u16])> {
 /// The value of a variable in the block.
 pub(crate) fn variable(cx: &Cx, name: &[u16]) -> Win32<Option<Vec<u16>>> {
     let block = read_block(cx)?;
-    let found = block.split(|&c| c == 0).filter_map(split).find(|(n, _)| equal(n, name)).map(|(_, v)| v.to_vec());
+    let found =
+        block.split(|&c| c == 0).filter_map(split).find(|(n, _)| equal(n, name)).map(|(_, v)| v.to_vec());
     Ok(found)
 }
 
@@ -132,7 +133,8 @@ pub(crate) fn set_variable(cx: &Cx, name: &[u16], value: Option<&[u16]>) -> Win3
     match value {
         Some(value) => {
             let entry: Vec<u16> = name.iter().copied().chain([EQUALS]).chain(value.iter().copied()).collect();
-            let key = |e: &[u16]| split(e).map_or(e, |(n, _)| n).iter().map(|&c| upcase(c)).collect::<Vec<_>>();
+            let key =
+                |e: &[u16]| split(e).map_or(e, |(n, _)| n).iter().map(|&c| upcase(c)).collect::<Vec<_>>();
             let at = entries.partition_point(|e| key(e) < key(&entry));
             entries.insert(at, entry);
         }
@@ -154,7 +156,11 @@ pub(crate) fn set_variable(cx: &Cx, name: &[u16], value: Option<&[u16]>) -> Win3
 }
 
 fn copy_block(cx: &Cx, bytes: &[u8]) -> Win32<u64> {
-    let at = cx.heaps().process().alloc(bytes.len() as u64, false).ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;
+    let at = cx
+        .heaps()
+        .process()
+        .alloc(bytes.len() as u64, false)
+        .ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;
     mem::copy_out(at, bytes)?;
     Ok(at)
 }
