@@ -12,8 +12,10 @@ pub mod kuser;
 pub mod memory;
 pub mod object;
 pub mod path;
+pub mod pipe;
 #[cfg(test)]
 mod scratch;
+pub mod section;
 pub mod status;
 pub mod sysinfo;
 pub mod thread;

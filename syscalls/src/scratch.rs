@@ -1,4 +1,5 @@
-//! Directories for tests, unlike for each call, under the system's temporary directory. The test removes its own.
+//! Directories for tests, unlike for each call, under the system's temporary directory. The test removes its
+//! own.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,4 +1,5 @@
-//! Names: deleting, renaming, linking, making directories. Whatever changes a directory here tells the listings of `path`.
+//! Names: deleting, renaming, linking, making directories. Whatever changes a directory here tells the
+//! listings of `path`.
 
 use super::Files;
 use super::meta;
@@ -27,10 +28,12 @@ pub struct Disposition {
 }
 
 impl FileObject {
-    /// Marks the file for deletion when its last handle closes, or deletes its name at once. Source: `FileDispositionInfo(Ex)`.
+    /// Marks the file for deletion when its last handle closes, or deletes its name at once. Source:
+    /// `FileDispositionInfo(Ex)`.
     ///
     /// # Errors
-    /// `STATUS_ACCESS_DENIED` without `DELETE`; `STATUS_CANNOT_DELETE` for a READONLY file; `STATUS_DIRECTORY_NOT_EMPTY`.
+    /// `STATUS_ACCESS_DENIED` without `DELETE`; `STATUS_CANNOT_DELETE` for a READONLY file;
+    /// `STATUS_DIRECTORY_NOT_EMPTY`.
     pub fn set_disposition(&self, disposition: Disposition) -> Result<()> {
         self.require(fs::DELETE)?;
         let node = self.node().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
@@ -74,11 +77,13 @@ impl FileObject {
         Ok(())
     }
 
-    /// Renames the file to a full DOS path; with `replace`, over an existing file. Source: `FileRenameInformation(Ex)`.
+    /// Renames the file to a full DOS path; with `replace`, over an existing file. Source:
+    /// `FileRenameInformation(Ex)`.
     ///
     /// # Errors
     /// `STATUS_ACCESS_DENIED` without `DELETE`, or over a directory, a READONLY file or one that is open;
-    /// `STATUS_OBJECT_NAME_COLLISION` if the name is taken and `replace` is off; `STATUS_NOT_SAME_DEVICE`; those of path resolution.
+    /// `STATUS_OBJECT_NAME_COLLISION` if the name is taken and `replace` is off; `STATUS_NOT_SAME_DEVICE`;
+    /// those of path resolution.
     pub fn rename(&self, to: &[u16], replace: bool) -> Result<()> {
         self.require(fs::DELETE)?;
         let names = &self.files().names;
@@ -115,8 +120,8 @@ impl FileObject {
     /// Gives the file another name. Source: `FileLinkInformation`, `CreateHardLinkW`.
     ///
     /// # Errors
-    /// `STATUS_OBJECT_NAME_COLLISION`, `STATUS_NOT_SAME_DEVICE`, `STATUS_FILE_IS_A_DIRECTORY`, `STATUS_TOO_MANY_LINKS`;
-    /// those of path resolution.
+    /// `STATUS_OBJECT_NAME_COLLISION`, `STATUS_NOT_SAME_DEVICE`, `STATUS_FILE_IS_A_DIRECTORY`,
+    /// `STATUS_TOO_MANY_LINKS`; those of path resolution.
     pub fn link(&self, to: &[u16], replace: bool) -> Result<()> {
         let names = &self.files().names;
         let mut target = names.host_path(to)?;
@@ -181,11 +186,13 @@ impl Files {
         Ok(())
     }
 
-    /// Deletes a file (or a link to one): its name is gone on return, as on Windows 10 and later. Source: `DeleteFileW`.
+    /// Deletes a file (or a link to one): its name is gone on return, as on Windows 10 and later. Source:
+    /// `DeleteFileW`.
     ///
     /// # Errors
-    /// `STATUS_FILE_IS_A_DIRECTORY` (which is `ERROR_ACCESS_DENIED`), `STATUS_CANNOT_DELETE` for a READONLY file,
-    /// `STATUS_SHARING_VIOLATION` if it is open without `FILE_SHARE_DELETE`, `STATUS_DELETE_PENDING`; those of [`Self::query`].
+    /// `STATUS_FILE_IS_A_DIRECTORY` (which is `ERROR_ACCESS_DENIED`), `STATUS_CANNOT_DELETE` for a READONLY
+    /// file, `STATUS_SHARING_VIOLATION` if it is open without `FILE_SHARE_DELETE`, `STATUS_DELETE_PENDING`;
+    /// those of [`Self::query`].
     pub fn delete_file(&self, path: &[u16]) -> Result<()> {
         let mut host = self.names.host_path(path)?;
         let meta = self.query_host(&mut host)?;
@@ -204,7 +211,8 @@ impl Files {
     /// Removes an empty directory, or a link to one. Source: `RemoveDirectoryW`.
     ///
     /// # Errors
-    /// `STATUS_NOT_A_DIRECTORY`, `STATUS_DIRECTORY_NOT_EMPTY`, `STATUS_SHARING_VIOLATION`; those of [`Self::query`].
+    /// `STATUS_NOT_A_DIRECTORY`, `STATUS_DIRECTORY_NOT_EMPTY`, `STATUS_SHARING_VIOLATION`; those of
+    /// [`Self::query`].
     pub fn remove_directory(&self, path: &[u16]) -> Result<()> {
         let mut host = self.names.host_path(path)?;
         let meta = self.query_host(&mut host)?;
@@ -220,8 +228,8 @@ impl Files {
     /// Makes a directory. Source: `CreateDirectoryW`.
     ///
     /// # Errors
-    /// `STATUS_OBJECT_NAME_COLLISION` (`ERROR_ALREADY_EXISTS`), `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_ACCESS_DENIED`;
-    /// those of path resolution.
+    /// `STATUS_OBJECT_NAME_COLLISION` (`ERROR_ALREADY_EXISTS`), `STATUS_OBJECT_PATH_NOT_FOUND`,
+    /// `STATUS_ACCESS_DENIED`; those of path resolution.
     pub fn create_directory(&self, path: &[u16]) -> Result<()> {
         let mut host = self.names.host_path(path)?;
         if host.is_root() || self.names.creating(&mut host)? {

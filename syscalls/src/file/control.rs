@@ -17,7 +17,8 @@ impl FileObject {
     /// - `FSCTL_GET_COMPRESSION`: not compressed. `FSCTL_SET_COMPRESSION` to that is accepted.
     ///
     /// # Errors
-    /// `STATUS_INVALID_DEVICE_REQUEST` for any other code; `STATUS_NOT_A_REPARSE_POINT`; `STATUS_BUFFER_TOO_SMALL`.
+    /// `STATUS_INVALID_DEVICE_REQUEST` for any other code; `STATUS_NOT_A_REPARSE_POINT`;
+    /// `STATUS_BUFFER_TOO_SMALL`.
     pub fn control(&self, code: u32, input: &[u8], room: usize) -> Result<Vec<u8>> {
         let output = match code {
             ioctl::FSCTL_GET_REPARSE_POINT => self.reparse_data()?,

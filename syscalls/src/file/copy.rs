@@ -15,8 +15,8 @@ impl Files {
     /// Copies a file's data, attributes and last-write time. Source: `CopyFileW`.
     ///
     /// # Errors
-    /// `STATUS_OBJECT_NAME_COLLISION` if `fail_if_exists` and it does; `STATUS_SHARING_VIOLATION`, also from a file to
-    /// itself; those of [`Self::open`].
+    /// `STATUS_OBJECT_NAME_COLLISION` if `fail_if_exists` and it does; `STATUS_SHARING_VIOLATION`, also from
+    /// a file to itself; those of [`Self::open`].
     pub fn copy_file(self: &Arc<Self>, from: &[u16], to: &[u16], fail_if_exists: bool) -> Result<()> {
         let options =
             wdk::FILE_NON_DIRECTORY_FILE | wdk::FILE_SYNCHRONOUS_IO_NONALERT | wdk::FILE_SEQUENTIAL_ONLY;
@@ -50,8 +50,8 @@ impl Files {
         meta::change(&meta::proc_path(target.fd()), &target.query()?, &change)
     }
 
-    /// Makes an empty file with an unused name `<dir>\<prefix up to 3 units><hex>.TMP` and returns its full path; a `unique` other than 0
-    /// only composes the name. Source: `GetTempFileNameW`.
+    /// Makes an empty file with an unused name `<dir>\<prefix up to 3 units><hex>.TMP` and returns its full
+    /// path; a `unique` other than 0 only composes the name. Source: `GetTempFileNameW`.
     ///
     /// # Errors
     /// `STATUS_NOT_A_DIRECTORY` (`ERROR_DIRECTORY`) if the directory is not there; `STATUS_ACCESS_DENIED`.
@@ -115,7 +115,8 @@ fn copy_data(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// Copies what is left through a buffer: where copy_file_range cannot, or says 0 of a file (as in /proc) that does not know its size.
+/// Copies what is left through a buffer: where copy_file_range cannot, or says 0 of a file (as in /proc) that
+/// does not know its size.
 fn copy_rest(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     let mut buffer = vec![0u8; 1 << 18];
     loop {

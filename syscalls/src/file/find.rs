@@ -1,7 +1,8 @@
-//! Enumerating directories: `.` and `..` first, then names in NTFS' order (upper case, unit by unit), filtered by a wildcard expression.
+//! Enumerating directories: `.` and `..` first, then names in NTFS' order (upper case, unit by unit),
+//! filtered by a wildcard expression.
 //!
-//! Names are read and sorted when the search begins, which takes a fraction of a microsecond each; each entry's information is read when it is
-//! asked for, with one system call on the open directory.
+//! Names are read and sorted when the search begins, which takes a fraction of a microsecond each; each
+//! entry's information is read when it is asked for, with one system call on the open directory.
 
 use super::Files;
 use super::meta::{self, Meta, Sort};
@@ -99,7 +100,8 @@ impl Find {
         }
     }
 
-    /// A search through an open directory; `expression` as the file system understands it (`*` for everything).
+    /// A search through an open directory; `expression` as the file system understands it (`*` for
+    /// everything).
     fn in_directory(dir: OwnedFd, expression: &[u16], dots: bool) -> Result<Self> {
         Ok(Self { state: Mutex::new(State::Scan(Scan::new(dir, expression, dots)?)) })
     }
@@ -173,8 +175,9 @@ impl Files {
     /// Source: `FindFirstFileW`.
     ///
     /// # Errors
-    /// `STATUS_NO_SUCH_FILE` (`ERROR_FILE_NOT_FOUND`) if nothing matches or the path ends in a backslash; `STATUS_OBJECT_PATH_NOT_FOUND` if the directory is missing;
-    /// `STATUS_NOT_A_DIRECTORY` if it is none; `STATUS_OBJECT_NAME_INVALID`; those of path resolution.
+    /// `STATUS_NO_SUCH_FILE` (`ERROR_FILE_NOT_FOUND`) if nothing matches or the path ends in a backslash;
+    /// `STATUS_OBJECT_PATH_NOT_FOUND` if the directory is missing; `STATUS_NOT_A_DIRECTORY` if it is none;
+    /// `STATUS_OBJECT_NAME_INVALID`; those of path resolution.
     pub fn find_first(&self, path: &[u16]) -> Result<(Arc<Find>, FindEntry)> {
         let start =
             path.iter().rposition(|&u| dos::is_separator(u) || u == u16::from(b':')).map_or(0, |at| at + 1);
@@ -210,11 +213,12 @@ impl Files {
 }
 
 impl FileObject {
-    /// A fresh enumeration of this open directory; `expression` in the file system's wildcards, `None` for all names.
-    /// Source: `NtQueryDirectoryFile`, `GetFileInformationByHandleEx(FileIdBothDirectoryInfo)`.
+    /// A fresh enumeration of this open directory; `expression` in the file system's wildcards, `None` for
+    /// all names. Source: `NtQueryDirectoryFile`, `GetFileInformationByHandleEx(FileIdBothDirectoryInfo)`.
     ///
     /// # Errors
-    /// `STATUS_INVALID_PARAMETER` if it is no directory, `STATUS_ACCESS_DENIED` without `FILE_LIST_DIRECTORY`.
+    /// `STATUS_INVALID_PARAMETER` if it is no directory, `STATUS_ACCESS_DENIED` without
+    /// `FILE_LIST_DIRECTORY`.
     pub fn enumerate(&self, expression: Option<&[u16]>) -> Result<Find> {
         if self.sort() != Sort::Directory {
             return Err(Status(f::STATUS_INVALID_PARAMETER));

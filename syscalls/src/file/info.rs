@@ -9,7 +9,8 @@ use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
 impl FileObject {
-    /// Everything about the file: one system call. Source: `GetFileInformationByHandle`, `NtQueryInformationFile`.
+    /// Everything about the file: one system call. Source: `GetFileInformationByHandle`,
+    /// `NtQueryInformationFile`.
     ///
     /// # Errors
     /// What Linux says, which for an open file is next to nothing.
@@ -40,8 +41,8 @@ impl FileObject {
         meta::change(&meta::proc_path(self.fd()), &meta, change)
     }
 
-    /// The DOS path the file has now (`Z:\dir\file`), for `GetFinalPathNameByHandleW` (which puts `\\?\` before it) and, from its third unit on,
-    /// `FileNameInformation`.
+    /// The DOS path the file has now (`Z:\dir\file`), for `GetFinalPathNameByHandleW` (which puts `\\?\`
+    /// before it) and, from its third unit on, `FileNameInformation`.
     ///
     /// # Errors
     /// `STATUS_OBJECT_NAME_NOT_FOUND` if it has no name: a pipe, a device, or a deleted file.
@@ -56,7 +57,8 @@ impl FileObject {
         self.node().is_some_and(super::share::Node::is_delete_pending)
     }
 
-    /// Where a symbolic link that was opened as itself leads, as Windows spells it, and whether relative to the link's directory.
+    /// Where a symbolic link that was opened as itself leads, as Windows spells it, and whether relative to
+    /// the link's directory.
     ///
     /// # Errors
     /// `STATUS_NOT_A_REPARSE_POINT` for anything else.
@@ -92,8 +94,8 @@ impl Files {
     /// Source: `GetFileAttributesExW`, `NtQueryFullAttributesFile`.
     ///
     /// # Errors
-    /// Those of path resolution; `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_NOT_A_DIRECTORY`
-    /// if the path of a file ends in a backslash.
+    /// Those of path resolution; `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`,
+    /// `STATUS_NOT_A_DIRECTORY` if the path of a file ends in a backslash.
     pub fn query(&self, path: &[u16]) -> Result<Meta> {
         let mut host = match self.names.resolve(path)? {
             Target::Host(host) => host,

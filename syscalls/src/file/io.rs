@@ -1,5 +1,5 @@
-//! Reading and writing, straight between the file and the guest's memory, which Linux checks: a range that the guest does not have gives
-//! `STATUS_ACCESS_VIOLATION`, never a fault.
+//! Reading and writing, straight between the file and the guest's memory, which Linux checks: a range that
+//! the guest does not have gives `STATUS_ACCESS_VIOLATION`, never a fault.
 
 use super::lock::ByteRange;
 use super::meta::Sort;
@@ -43,14 +43,16 @@ impl GuestRange {
 pub enum Position {
     /// At the file position, which moves on.
     Current,
-    /// At this offset; the file position is set behind it if the file was opened for synchronous operation, as Windows does.
+    /// At this offset; the file position is set behind it if the file was opened for synchronous operation,
+    /// as Windows does.
     At(u64),
     /// At the end of the file (an offset of all ones; only for writing).
     End,
 }
 
 impl Position {
-    /// From the offset in an `OVERLAPPED` or an NT byte offset: all ones is the end, all ones but the lowest bit the current position.
+    /// From the offset in an `OVERLAPPED` or an NT byte offset: all ones is the end, all ones but the lowest
+    /// bit the current position.
     #[must_use]
     pub const fn from_offset(offset: u64) -> Self {
         match offset {
@@ -68,12 +70,14 @@ const MOST: usize = 0x7FFF_F000;
 type Step<'a> = &'a dyn Fn(GuestRange, u64) -> isize;
 
 impl FileObject {
-    /// Reads into guest memory; returns the number of bytes, which is short only at the end of a file, or for a pipe or terminal.
+    /// Reads into guest memory; returns the number of bytes, which is short only at the end of a file, or for
+    /// a pipe or terminal.
     ///
     /// # Errors
-    /// `STATUS_END_OF_FILE` at the end of a disk file or NUL; `STATUS_PIPE_BROKEN` from a pipe whose writers are gone;
-    /// `STATUS_ACCESS_DENIED` without `FILE_READ_DATA`; `STATUS_FILE_LOCK_CONFLICT`; `STATUS_ACCESS_VIOLATION`;
-    /// `STATUS_INVALID_DEVICE_REQUEST` from a directory. A terminal's end of input is a success with 0 bytes.
+    /// `STATUS_END_OF_FILE` at the end of a disk file or NUL; `STATUS_PIPE_BROKEN` from a pipe whose writers
+    /// are gone; `STATUS_ACCESS_DENIED` without `FILE_READ_DATA`; `STATUS_FILE_LOCK_CONFLICT`;
+    /// `STATUS_ACCESS_VIOLATION`; `STATUS_INVALID_DEVICE_REQUEST` from a directory. A terminal's end of input
+    /// is a success with 0 bytes.
     pub fn read(&self, into: GuestRange, position: Position) -> Result<usize> {
         if self.access() & (fs::FILE_READ_DATA | fs::FILE_EXECUTE) == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
@@ -105,11 +109,13 @@ impl FileObject {
         }
     }
 
-    /// Writes from guest memory; returns the number of bytes, which is short only if an error follows the first part of them.
+    /// Writes from guest memory; returns the number of bytes, which is short only if an error follows the
+    /// first part of them.
     ///
     /// # Errors
-    /// `STATUS_ACCESS_DENIED` without `FILE_WRITE_DATA` or `FILE_APPEND_DATA`; `STATUS_PIPE_CLOSING` into a pipe whose
-    /// readers are gone; `STATUS_DISK_FULL`; `STATUS_FILE_LOCK_CONFLICT`; `STATUS_ACCESS_VIOLATION`.
+    /// `STATUS_ACCESS_DENIED` without `FILE_WRITE_DATA` or `FILE_APPEND_DATA`; `STATUS_PIPE_CLOSING` into a
+    /// pipe whose readers are gone; `STATUS_DISK_FULL`; `STATUS_FILE_LOCK_CONFLICT`;
+    /// `STATUS_ACCESS_VIOLATION`.
     pub fn write(&self, from: GuestRange, position: Position) -> Result<usize> {
         if self.access() & (fs::FILE_WRITE_DATA | fs::FILE_APPEND_DATA) == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
@@ -177,6 +183,10 @@ impl FileObject {
                 Ok(moved) => moved,
                 Err(_) => match Errno::last() {
                     Errno::EINTR => continue,
+                    Errno::EAGAIN if self.is_nowait() && ready == PollFlags::POLLIN => {
+                        return Err(Status(f::STATUS_PIPE_EMPTY));
+                    }
+                    Errno::EAGAIN if self.is_nowait() => return Ok(done),
                     Errno::EAGAIN => {
                         wait_ready(self.fd(), ready);
                         continue;
@@ -215,11 +225,12 @@ impl FileObject {
         self.seek(0, libc::SEEK_CUR)
     }
 
-    /// Moves the file position. Source: `SetFilePointerEx`; `method` is `FILE_BEGIN`, `FILE_CURRENT` or `FILE_END`.
+    /// Moves the file position. Source: `SetFilePointerEx`; `method` is `FILE_BEGIN`, `FILE_CURRENT` or
+    /// `FILE_END`.
     ///
     /// # Errors
-    /// `STATUS_INVALID_PARAMETER` for a position before the start of the file (`ERROR_NEGATIVE_SEEK` for the shim to tell) or an
-    /// unknown method; `STATUS_INVALID_DEVICE_REQUEST` for a pipe.
+    /// `STATUS_INVALID_PARAMETER` for a position before the start of the file (`ERROR_NEGATIVE_SEEK` for the
+    /// shim to tell) or an unknown method; `STATUS_INVALID_DEVICE_REQUEST` for a pipe.
     pub fn set_position(&self, distance: i64, method: u32) -> Result<u64> {
         let whence = match method {
             fs::FILE_BEGIN => libc::SEEK_SET,
@@ -251,7 +262,8 @@ impl FileObject {
         }
     }
 
-    /// Makes the file end at `size`; a longer file reads as zeros up to there. Source: `SetEndOfFile`, `FileEndOfFileInformation`.
+    /// Makes the file end at `size`; a longer file reads as zeros up to there. Source: `SetEndOfFile`,
+    /// `FileEndOfFileInformation`.
     ///
     /// # Errors
     /// `STATUS_ACCESS_DENIED` without `FILE_WRITE_DATA`; `STATUS_INVALID_PARAMETER`; `STATUS_DISK_FULL`.
@@ -264,7 +276,8 @@ impl FileObject {
         nix::unistd::ftruncate(self.fd(), size).map_err(Status::from)
     }
 
-    /// Reserves (or gives back) disk space; a size below the end of the file cuts the file. Source: `FileAllocationInformation`.
+    /// Reserves (or gives back) disk space; a size below the end of the file cuts the file. Source:
+    /// `FileAllocationInformation`.
     ///
     /// # Errors
     /// As [`Self::set_end_of_file`].
@@ -281,7 +294,8 @@ impl FileObject {
         match Errno::result(unsafe {
             libc::fallocate(self.fd().as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, 0, len)
         }) {
-            // Where the file system cannot reserve, space is taken when written: a performance hint is lost, no data.
+            // Where the file system cannot reserve, space is taken when written: a performance hint is lost,
+            // no data.
             Err(Errno::EOPNOTSUPP) | Ok(_) => Ok(()),
             Err(error) => Err(Status::from(error)),
         }
@@ -290,7 +304,8 @@ impl FileObject {
     /// Locks a range of bytes for this open. Source: `LockFileEx`; `wait` unless `LOCKFILE_FAIL_IMMEDIATELY`.
     ///
     /// # Errors
-    /// `STATUS_LOCK_NOT_GRANTED`, `STATUS_INVALID_LOCK_RANGE`, `STATUS_INVALID_PARAMETER` for what is not a file.
+    /// `STATUS_LOCK_NOT_GRANTED`, `STATUS_INVALID_LOCK_RANGE`, `STATUS_INVALID_PARAMETER` for what is not a
+    /// file.
     pub fn lock(&self, range: ByteRange, exclusive: bool, wait: bool) -> Result<()> {
         let node = self.node().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
         node.locks.lock(self.fd(), self.owner(), range, exclusive, wait)

@@ -1,8 +1,8 @@
 //! Byte-range locks: Windows' rules within the process, open-file-description locks towards other processes.
 //!
-//! Windows' locks are mandatory: another handle's reads and writes fail inside a locked range. Within this process that is so. Other
-//! processes see the locks as Linux record locks (fcntl(2), `F_OFD_SETLK`), which bind those who ask: every Transom process does,
-//! and so do Linux programs that lock.
+//! Windows' locks are mandatory: another handle's reads and writes fail inside a locked range. Within this
+//! process that is so. Other processes see the locks as Linux record locks (fcntl(2), `F_OFD_SETLK`), which
+//! bind those who ask: every Transom process does, and so do Linux programs that lock.
 
 use crate::status::{Result, Status};
 use nix::errno::Errno;
@@ -27,8 +27,8 @@ impl ByteRange {
     }
 }
 
-/// The holder of a lock: an open file, told apart by a number that lives as long as it.
-pub(super) type Owner = u64;
+/// The holder of a lock: an open file, by its descriptor.
+pub(super) type Owner = i32;
 
 #[derive(Clone, Copy)]
 struct Lock {
@@ -74,7 +74,8 @@ impl LockList {
         drop(held);
         let kind = if exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
         let outcome = match set_host_lock(fd, range, kind, wait) {
-            // Windows locks exclusively through any handle, Linux only through a writable one: then others at least cannot lock exclusively.
+            // Windows locks exclusively through any handle, Linux only through a writable one: then others at
+            // least cannot lock exclusively.
             Err(Errno::EBADF) => {
                 let other = if exclusive { libc::F_RDLCK } else { libc::F_WRLCK };
                 set_host_lock(fd, range, other, wait)

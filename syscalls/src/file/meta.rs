@@ -1,9 +1,10 @@
 //! What Linux knows about a file, in Windows' terms: times, attributes, identity.
 //!
-//! READONLY of a file means that it has no write permission bits. Files are always ARCHIVE, as new files on NTFS are. Everything else (HIDDEN, SYSTEM,
-//! READONLY of a directory, a creation time that was set by hand) goes into one extended attribute, [`RECORD`], written only when a
-//! program sets such a thing. A file that has the record also carries the inode flag "no dump", which statx reports, so that one system call tells that
-//! there is nothing more to read.
+//! READONLY of a file means that it has no write permission bits. Files are always ARCHIVE, as new files on
+//! NTFS are. Everything else (HIDDEN, SYSTEM, READONLY of a directory, a creation time that was set by hand)
+//! goes into one extended attribute, [`RECORD`], written only when a program sets such a thing. A file that
+//! has the record also carries the inode flag "no dump", which statx reports, so that one system call tells
+//! that there is nothing more to read.
 
 use crate::status::{Result, Status};
 use nix::errno::Errno;
@@ -11,7 +12,8 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use windows_sys::Win32::Storage::FileSystem as fs;
 
-/// Extended attribute with what Linux has no place for: attribute bits (u32) and creation time (i64, 0 if not set), little endian.
+/// Extended attribute with what Linux has no place for: attribute bits (u32) and creation time (i64, 0 if not
+/// set), little endian.
 const RECORD: &CStr = c"user.transom.attr";
 const RECORD_LEN: usize = 12;
 
@@ -182,7 +184,8 @@ pub(super) fn of_fd(fd: BorrowedFd<'_>) -> core::result::Result<Meta, Errno> {
     Ok(meta)
 }
 
-/// The state of what a path names, links not followed: one system call, more for links and files with a record.
+/// The state of what a path names, links not followed: one system call, more for links and files with a
+/// record.
 pub(super) fn of_path(path: &CStr) -> core::result::Result<Meta, Errno> {
     let mut meta = statx(libc::AT_FDCWD, path, libc::AT_SYMLINK_NOFOLLOW)?;
     if meta.recorded {
@@ -253,7 +256,8 @@ pub struct BasicChange {
 }
 
 impl BasicChange {
-    /// From the fields of `FILE_BASIC_INFORMATION`, where 0, -1 and -2 leave a time alone. The change time is Linux' own business.
+    /// From the fields of `FILE_BASIC_INFORMATION`, where 0, -1 and -2 leave a time alone. The change time is
+    /// Linux' own business.
     #[must_use]
     pub fn from_fields(created: FileTime, accessed: FileTime, written: FileTime, attributes: u32) -> Self {
         let given = |time: FileTime| (time > 0).then_some(time);
@@ -300,7 +304,8 @@ fn umask() -> u32 {
     mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o022)
 }
 
-/// Writes the record and marks the inode as having one. File systems without extended attributes cannot keep it: that is logged, once.
+/// Writes the record and marks the inode as having one. File systems without extended attributes cannot keep
+/// it: that is logged, once.
 fn write_record(path: &CStr, bits: u32, created: FileTime) {
     static WARNED: std::sync::Once = std::sync::Once::new();
     let mut record = [0u8; RECORD_LEN];

@@ -1,32 +1,37 @@
-//! Files: opening, reading, writing, locking, renaming, enumerating, volumes. Paths are `path`'s matter, pipes `pipe`'s.
+//! Files: opening, reading, writing, locking, renaming, enumerating, volumes. Paths are `path`'s matter,
+//! pipes `pipe`'s.
 //!
-//! A process owns one [`Files`]; there is no other state. A shim of an API that takes a path calls a method of `Files`; one that takes a handle looks
-//! the handle up, downcasts to [`FileObject`] and calls that:
+//! A process owns one [`Files`]; there is no other state. A shim of an API that takes a path calls a method
+//! of `Files`; one that takes a handle looks the handle up, downcasts to [`FileObject`] and calls that:
 //!
 //! ```text
-//! CreateFileW          OpenRequest::from_win32(access, share, disposition, flags)?, then files.open(path, &request)?:
-//!                      Opened::File(object, action)  -> put the object into the handle table with object.access();
-//!                                                       last error ERROR_ALREADY_EXISTS if OPEN_ALWAYS or CREATE_ALWAYS
-//!                                                       and action is not FILE_CREATED
-//!                      Opened::Console(device), Opened::NamedPipe(name) -> to the console, to named pipes
-//! NtCreateFile         OpenRequest { access, share, disposition, options, attributes } and files.open
-//! ReadFile, WriteFile  object.read / write (GuestRange::new(address, len), Position::Current, or Position::from_offset(offset of OVERLAPPED))
-//!                      ReadFile turns STATUS_END_OF_FILE without OVERLAPPED into success with 0 bytes
-//! SetFilePointerEx     object.set_position(distance, method); SetEndOfFile: object.set_end_of_file(object.position()?)
-//! GetFileSizeEx        object.size(); everything else about a handle: object.query(), object.file_type(), object.final_path()
-//! GetFileAttributesExW files.query(path)?.attributes ...; SetFileAttributesW: files.set_basic(path, &change)
-//! DeleteFileW          files.delete_file(path); likewise remove_directory, create_directory, move_file, copy_file,
-//!                      create_hard_link, create_symbolic_link, temp_file, volume, drive_type
-//! FindFirstFileW       files.find_first(path)? gives a Find object (handle) and its first entry; Find::next the others
-//! LockFileEx           object.lock(ByteRange { offset, len }, exclusive, wait)
-//! DeviceIoControl      object.control(code, input, output_len)
-//! GetStdHandle         at start: files.inherited(fd) for descriptors 0, 1 and 2
-//! Get/SetCurrentDirectoryW, GetFullPathNameW, GetLogicalDrives: files.names
+//! CreateFileW         OpenRequest::from_win32(access, share, disposition, flags)?; files.open(path, &request)?
+//!                     Opened::File(object, action): into the handle table with object.access(); last error is
+//!                         ERROR_ALREADY_EXISTS for OPEN_ALWAYS, CREATE_ALWAYS if action is not FILE_CREATED
+//!                     Opened::Console(device), Opened::NamedPipe(name): to the console, to named pipes
+//! NtCreateFile        OpenRequest { access, share, disposition, options, attributes }; files.open
+//! ReadFile, WriteFile object.read / write(GuestRange::new(address, len), position), where position is
+//!                     Position::Current or Position::from_offset(offset of the OVERLAPPED);
+//!                     ReadFile without OVERLAPPED makes STATUS_END_OF_FILE a success with 0 bytes
+//! SetFilePointerEx    object.set_position(distance, method)
+//! SetEndOfFile        object.set_end_of_file(object.position()?)
+//! GetFileSizeEx       object.size(); all else: object.query(), file_type(), final_path(), volume()
+//! GetFileAttributesEx files.query(path)?; SetFileAttributesW: files.set_basic(path, &change)
+//! DeleteFileW ...     files.delete_file(path); remove_directory, create_directory, move_file, copy_file,
+//!                     create_hard_link, create_symbolic_link, temp_file, volume, drive_type
+//! FindFirstFileW      files.find_first(path)?: a Find object (for the handle) and the first entry; Find::next
+//! LockFileEx          object.lock(ByteRange { offset, len }, exclusive, wait)
+//! DeviceIoControl     object.control(code, input, room for output)
+//! CreatePipe          files.create_pipe(size)?: reader and writer; PeekNamedPipe: object.peek(range)
+//! CreateFileMapping   section::Section::create(file, protect, attributes, size); MapViewOfFile: section.view(...)
+//! GetStdHandle        at start: files.inherited(fd) for descriptors 0, 1 and 2
+//! GetFullPathNameW, SetCurrentDirectoryW, GetLogicalDrives: files.names
 //! ```
 //!
-//! Errors are NTSTATUS values whose `RtlNtStatusToDosError` is the documented Win32 error. Two APIs differ from that by themselves:
-//! `CreateFileW` reports `STATUS_OBJECT_NAME_COLLISION` as `ERROR_FILE_EXISTS` (others: `ERROR_ALREADY_EXISTS`), and
-//! `SetFilePointer(Ex)` reports `STATUS_INVALID_PARAMETER` from [`FileObject::set_position`] as `ERROR_NEGATIVE_SEEK`.
+//! Errors are NTSTATUS values whose `RtlNtStatusToDosError` is the documented Win32 error. Two APIs differ
+//! from that by themselves: `CreateFileW` reports `STATUS_OBJECT_NAME_COLLISION` as `ERROR_FILE_EXISTS`
+//! (others: `ERROR_ALREADY_EXISTS`), and `SetFilePointer(Ex)` reports `STATUS_INVALID_PARAMETER` from
+//! [`FileObject::set_position`] as `ERROR_NEGATIVE_SEEK`.
 
 mod change;
 mod control;
@@ -78,8 +83,9 @@ impl Files {
         Ok(Arc::new(Self { names: Namespace::new(config)?, shares: ShareTable::default() }))
     }
 
-    /// Wraps a descriptor that this process was given: a standard stream, or one end of a pipe. Its access is what the descriptor allows; it takes no part in
-    /// sharing. A standard descriptor (0 to 2) is never freed: when the object goes, /dev/null takes its place.
+    /// Wraps a descriptor that this process was given: a standard stream, or one end of a pipe. Its access is
+    /// what the descriptor allows; it takes no part in sharing. A standard descriptor (0 to 2) is never
+    /// freed: when the object goes, /dev/null takes its place.
     ///
     /// # Errors
     /// `STATUS_INVALID_HANDLE` if the descriptor is not open.
@@ -91,6 +97,6 @@ impl Files {
             _ => fs::FILE_GENERIC_READ,
         };
         let meta = meta::of_fd(fd.as_fd())?;
-        FileObject::new(self, fd, &meta, access, wdk::FILE_SYNCHRONOUS_IO_NONALERT, None).map(Arc::new)
+        FileObject::new(self, fd, meta.sort(), access, wdk::FILE_SYNCHRONOUS_IO_NONALERT, None).map(Arc::new)
     }
 }

@@ -1,11 +1,12 @@
 //! [`FileObject`]: an open file, directory, pipe end or device.
 //!
-//! Its position is Linux' own file offset, so it is shared with whoever inherits or duplicates the handle. Reading and writing is `io`, information
-//! `info`, renaming and deleting `change`; this file has the object's life: from the descriptor to the last handle's close.
+//! Its position is Linux' own file offset, so it is shared with whoever inherits or duplicates the handle.
+//! Reading and writing is `io`, information `info`, renaming and deleting `change`; this file has the
+//! object's life: from the descriptor to the last handle's close.
 
 use super::Files;
 use super::lock::Owner;
-use super::meta::{self, Meta, Sort};
+use super::meta::{self, Sort};
 use super::share::{Claim, FileKey, Node};
 use crate::object::{Kind, Object};
 use crate::status::{Result, Status};
@@ -15,7 +16,8 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
@@ -35,27 +37,25 @@ pub struct FileObject {
     is_null: bool,
     access: u32,
     options: u32,
-    owner: Owner,
     entry: Option<Entry>,
     delete_on_close: bool,
+    /// A pipe that does not wait (`PIPE_NOWAIT`).
+    nowait: AtomicBool,
     closed: AtomicBool,
 }
 
 impl FileObject {
-    /// Wraps a descriptor. `claim` enters a disk file or directory into the share table.
+    /// Wraps a descriptor; `claim` enters the file of that device and inode into the share table.
     pub(super) fn new(
         files: &Arc<Files>,
         fd: OwnedFd,
-        meta: &Meta,
+        sort: Sort,
         access: u32,
         options: u32,
-        claim: Option<Claim>,
+        claim: Option<(FileKey, Claim)>,
     ) -> Result<Self> {
-        static NEXT_OWNER: AtomicU64 = AtomicU64::new(1);
-        let sort = meta.sort();
-        let key = (meta.device, meta.inode);
         let entry = match claim {
-            Some(claim) if matches!(sort, Sort::Disk | Sort::Directory | Sort::Link) => {
+            Some((key, claim)) if matches!(sort, Sort::Disk | Sort::Directory | Sort::Link) => {
                 Some(Entry { key, node: files.shares.enter(key, claim)?, claim })
             }
             _ => None,
@@ -67,19 +67,23 @@ impl FileObject {
             is_null: false,
             access,
             options,
-            owner: NEXT_OWNER.fetch_add(1, Ordering::Relaxed),
             entry,
-            delete_on_close: options & windows_sys::Wdk::Storage::FileSystem::FILE_DELETE_ON_CLOSE != 0,
+            delete_on_close: options & wdk::FILE_DELETE_ON_CLOSE != 0,
+            nowait: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         })
     }
 
     pub(super) fn null(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Result<Self> {
-        let meta = meta::of_fd(fd.as_fd())?;
-        let mut object = Self::new(files, fd, &meta, access, options, None)?;
+        let mut object = Self::new(files, fd, Sort::Character, access, options, None)?;
         object.is_null = true;
         object.delete_on_close = false;
         Ok(object)
+    }
+
+    /// One end of a new pipe.
+    pub(crate) fn pipe_end(files: &Arc<Files>, fd: OwnedFd, access: u32) -> Result<Arc<Self>> {
+        Self::new(files, fd, Sort::Pipe, access, wdk::FILE_SYNCHRONOUS_IO_NONALERT, None).map(Arc::new)
     }
 
     /// The descriptor, for services that hand it to Linux themselves (sections, polls, inheritance).
@@ -112,7 +116,8 @@ impl FileObject {
         self.options
     }
 
-    /// Whether operations on it may be overlapped (`FILE_FLAG_OVERLAPPED`): opened without a `FILE_SYNCHRONOUS_IO_*` option.
+    /// Whether operations on it may be overlapped (`FILE_FLAG_OVERLAPPED`): opened without a
+    /// `FILE_SYNCHRONOUS_IO_*` option.
     #[must_use]
     pub fn is_overlapped(&self) -> bool {
         use windows_sys::Wdk::Storage::FileSystem::{
@@ -142,12 +147,21 @@ impl FileObject {
         self.delete_on_close = false;
     }
 
+    pub(crate) fn is_nowait(&self) -> bool {
+        self.nowait.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_nowait(&self, on: bool) {
+        self.nowait.store(on, Ordering::Relaxed);
+    }
+
     pub(super) fn files(&self) -> &Arc<Files> {
         &self.files
     }
 
+    /// Who it is to the file's locks: the descriptor's number, unlike any other open file's.
     pub(super) fn owner(&self) -> Owner {
-        self.owner
+        self.fd.as_raw_fd()
     }
 
     pub(super) fn node(&self) -> Option<&Node> {
@@ -183,13 +197,14 @@ impl FileObject {
         }
     }
 
-    /// Ends the open's part in sharing, releases its locks, and deletes the file if that is due. Later calls do nothing.
+    /// Ends the open's part in sharing, releases its locks, and deletes the file if that is due. Later calls
+    /// do nothing.
     fn clean_up(&self) {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
         let Some(entry) = &self.entry else { return };
-        entry.node.locks.release_all(self.fd(), self.owner);
+        entry.node.locks.release_all(self.fd(), self.owner());
         if self.delete_on_close {
             entry.node.set_delete_pending(true);
         }
@@ -226,8 +241,8 @@ impl Drop for FileObject {
     }
 }
 
-/// Puts /dev/null in the place of a standard descriptor: its number must not pass to a file of the guest's, where Transom's own messages would
-/// end up.
+/// Puts /dev/null in the place of a standard descriptor: its number must not pass to a file of the guest's,
+/// where Transom's own messages would end up.
 fn hush(standard: i32) -> bool {
     use nix::fcntl::{OFlag, open};
     open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty()).is_ok_and(|null| {

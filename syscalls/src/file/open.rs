@@ -1,7 +1,7 @@
 //! Opening and creating: NT dispositions, access and options on openat(2).
 //!
-//! An existing file whose path has the right case costs openat, statx and, later, close. A file is never truncated before it is known that sharing
-//! and attributes allow it.
+//! An existing file whose path has the right case costs openat, statx and, later, close. A file is never
+//! truncated before it is known that sharing and attributes allow it.
 
 use super::Files;
 use super::meta::{self, BasicChange, Meta, Sort};
@@ -146,7 +146,8 @@ impl OpenRequest {
 
 /// The result of an open.
 pub enum Opened {
-    /// A file, directory or the NUL device; with `FILE_OPENED`, `FILE_CREATED`, `FILE_OVERWRITTEN` or `FILE_SUPERSEDED`.
+    /// A file, directory or the NUL device; with `FILE_OPENED`, `FILE_CREATED`, `FILE_OVERWRITTEN` or
+    /// `FILE_SUPERSEDED`.
     File(Arc<FileObject>, u32),
     /// The console, to be opened by whoever has it.
     Console(Device),
@@ -159,8 +160,9 @@ impl Files {
     ///
     /// # Errors
     /// Those of path resolution; `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`,
-    /// `STATUS_OBJECT_NAME_COLLISION`, `STATUS_SHARING_VIOLATION`, `STATUS_DELETE_PENDING`, `STATUS_FILE_IS_A_DIRECTORY`,
-    /// `STATUS_NOT_A_DIRECTORY`, `STATUS_ACCESS_DENIED`, `STATUS_CANNOT_DELETE`, `STATUS_INVALID_PARAMETER`.
+    /// `STATUS_OBJECT_NAME_COLLISION`, `STATUS_SHARING_VIOLATION`, `STATUS_DELETE_PENDING`,
+    /// `STATUS_FILE_IS_A_DIRECTORY`, `STATUS_NOT_A_DIRECTORY`, `STATUS_ACCESS_DENIED`,
+    /// `STATUS_CANNOT_DELETE`, `STATUS_INVALID_PARAMETER`.
     pub fn open(self: &Arc<Self>, path: &[u16], request: &OpenRequest) -> Result<Opened> {
         match self.names.resolve(path)? {
             Target::Host(host) => {
@@ -264,7 +266,8 @@ impl Files {
             if overwrite.is_some() { request.access | fs::FILE_WRITE_DATA } else { request.access },
             request.share,
         );
-        let mut object = FileObject::new(self, fd, &meta, request.access, request.options, Some(claim))?;
+        let claim = Some(((meta.device, meta.inode), claim));
+        let mut object = FileObject::new(self, fd, meta.sort(), request.access, request.options, claim)?;
         let Some(done) = overwrite else { return Ok((object, action::FILE_OPENED)) };
         if let Err(status) = truncate(&object, &meta, &request) {
             object.keep_on_close();
@@ -290,7 +293,8 @@ impl Files {
         self.names.created(path.as_bytes());
         let meta = meta::of_fd(fd.as_fd())?;
         let claim = Claim::new(request.access, request.share);
-        let object = FileObject::new(self, fd, &meta, request.access, request.options, Some(claim))?;
+        let claim = Some(((meta.device, meta.inode), claim));
+        let object = FileObject::new(self, fd, meta.sort(), request.access, request.options, claim)?;
         let attributes = request.attributes & !(fs::FILE_ATTRIBUTE_ARCHIVE | fs::FILE_ATTRIBUTE_NORMAL);
         if attributes & !fs::FILE_ATTRIBUTE_READONLY & !fs::FILE_ATTRIBUTE_TEMPORARY != 0 {
             let change = BasicChange { attributes, ..BasicChange::default() };

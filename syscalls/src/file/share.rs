@@ -1,8 +1,9 @@
 //! Who has which file open in this process: share modes, pending deletion, and the file's byte-range locks.
 //!
-//! Files are known by device and inode, so two names of one file share a [`Node`]. The table is split so that opens of different files rarely meet
-//! on a lock; reading and writing never touch it. Share modes hold within the process only: another process is not kept out of a
-//! file (as with every Linux program), until the session shares these tables.
+//! Files are known by device and inode, so two names of one file share a [`Node`]. The table is split so that
+//! opens of different files rarely meet on a lock; reading and writing never touch it. Share modes hold
+//! within the process only: another process is not kept out of a file (as with every Linux program), until
+//! the session shares these tables.
 
 use super::lock::LockList;
 use crate::status::{Result, Status};
@@ -14,7 +15,8 @@ use windows_sys::Win32::Storage::FileSystem as fs;
 /// Device and inode.
 pub(super) type FileKey = (u64, u64);
 
-/// What an open takes part in sharing with: the three classes of access, and which of them it lets others have.
+/// What an open takes part in sharing with: the three classes of access, and which of them it lets others
+/// have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Claim {
     access: [bool; 3],
@@ -95,7 +97,8 @@ impl ShareTable {
     /// Enters an open.
     ///
     /// # Errors
-    /// `STATUS_SHARING_VIOLATION` if it and the opens there are do not tolerate each other, `STATUS_DELETE_PENDING`.
+    /// `STATUS_SHARING_VIOLATION` if it and the opens there are do not tolerate each other,
+    /// `STATUS_DELETE_PENDING`.
     pub(super) fn enter(&self, key: FileKey, claim: Claim) -> Result<Arc<Node>> {
         let mut shard = self.shard(key);
         let node = shard.entry(key).or_default().clone();
@@ -144,7 +147,8 @@ impl ShareTable {
     /// Checks that a file may be deleted or replaced by name, without opening it.
     ///
     /// # Errors
-    /// `STATUS_SHARING_VIOLATION` if someone has it open without `FILE_SHARE_DELETE`, `STATUS_DELETE_PENDING`.
+    /// `STATUS_SHARING_VIOLATION` if someone has it open without `FILE_SHARE_DELETE`,
+    /// `STATUS_DELETE_PENDING`.
     pub(super) fn check_delete(&self, key: FileKey) -> Result<()> {
         let Some(node) = self.shard(key).get(&key).cloned() else { return Ok(()) };
         let state = node.state();

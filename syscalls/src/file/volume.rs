@@ -76,7 +76,8 @@ impl FileObject {
 }
 
 impl Files {
-    /// The volume that a path (often a root, `C:\`) is on. Source: `GetVolumeInformationW`, `GetDiskFreeSpaceExW`.
+    /// The volume that a path (often a root, `C:\`) is on. Source: `GetVolumeInformationW`,
+    /// `GetDiskFreeSpaceExW`.
     ///
     /// # Errors
     /// Those of path resolution; `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`.
@@ -93,7 +94,8 @@ impl Files {
         Ok(describe(&statvfs, device))
     }
 
-    /// `DRIVE_FIXED` or another kind, for a root path; `DRIVE_NO_ROOT_DIR` if there is no such drive. Source: `GetDriveTypeW`.
+    /// `DRIVE_FIXED` or another kind, for a root path; `DRIVE_NO_ROOT_DIR` if there is no such drive. Source:
+    /// `GetDriveTypeW`.
     #[must_use]
     pub fn drive_type(&self, path: &[u16]) -> u32 {
         const REMOTE: [i64; 6] = [0x6969, 0xFF53_4D42, 0x517B, 0xFE53_4D42, 0x0102_1997, 0x0BD0_0BD0];

@@ -1,8 +1,9 @@
 //! Windows' wildcard expressions.
 //!
-//! The file system knows `*`, `?` and three more characters that give DOS' rules (facts from `FsRtlIsNameInExpression`, in the driver kit's documentation):
-//! `<` takes anything up to the name's last dot, `>` takes a character but also nothing before a dot or the end, `"` takes a dot or
-//! nothing at the end. [`from_win32`] makes such an expression from what `FindFirstFileW` is given.
+//! The file system knows `*`, `?` and three more characters that give DOS' rules (facts from
+//! `FsRtlIsNameInExpression`, in the driver kit's documentation): `<` takes anything up to the name's last
+//! dot, `>` takes a character but also nothing before a dot or the end, `"` takes a dot or nothing at the
+//! end. [`from_win32`] makes such an expression from what `FindFirstFileW` is given.
 
 use crate::path::fold;
 

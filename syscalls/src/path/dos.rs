@@ -1,7 +1,7 @@
 //! DOS paths as text: kinds of path, reserved device names, full paths. Nothing here touches the file system.
 //!
-//! Facts from "Naming Files, Paths, and Namespaces" (learn.microsoft.com/windows/win32/fileio/naming-a-file) and
-//! "File path formats on Windows systems" (learn.microsoft.com/dotnet/standard/io/file-path-formats).
+//! Facts from "Naming Files, Paths, and Namespaces" (learn.microsoft.com/windows/win32/fileio/naming-a-file)
+//! and "File path formats on Windows systems" (learn.microsoft.com/dotnet/standard/io/file-path-formats).
 
 use super::fold::{equal_ascii, upcase};
 use crate::status::{Result, Status};
@@ -97,8 +97,9 @@ pub fn device_by_name(name: &[u16]) -> Option<Device> {
     (numbered && (equal_ascii(stem, "COM") || equal_ascii(stem, "LPT"))).then_some(Device::Absent)
 }
 
-/// The reserved device that a path (not verbatim) names: a whole path that is a device name, optionally followed by a colon, spaces or
-/// dots; and `NUL` as the last component of any path. As in Windows 11, `NUL.txt` and `C:\dir\CON` are ordinary names.
+/// The reserved device that a path (not verbatim) names: a whole path that is a device name, optionally
+/// followed by a colon, spaces or dots; and `NUL` as the last component of any path. As in Windows 11,
+/// `NUL.txt` and `C:\dir\CON` are ordinary names.
 #[must_use]
 pub fn reserved_device(path: &[u16]) -> Option<Device> {
     let end = path.iter().rposition(|&u| u != SPACE && u != DOT)? + 1;
@@ -147,8 +148,8 @@ impl Current {
     }
 }
 
-/// The full path of a DOS path, as `GetFullPathNameW` gives it: absolute, backslashes only, `.` and `..` resolved by text, dots and
-/// spaces at the end removed, reserved devices as `\\.\NUL`.
+/// The full path of a DOS path, as `GetFullPathNameW` gives it: absolute, backslashes only, `.` and `..`
+/// resolved by text, dots and spaces at the end removed, reserved devices as `\\.\NUL`.
 ///
 /// # Errors
 /// `STATUS_OBJECT_NAME_INVALID` for an empty path.
@@ -200,7 +201,8 @@ fn unc_root(path: &[u16]) -> (Vec<u16>, usize, &[u16]) {
     (out, root, after.get(share..).unwrap_or(&[]))
 }
 
-/// Appends components to a full path, resolving `.` and `..` without passing `root`, and trimming as Windows does.
+/// Appends components to a full path, resolving `.` and `..` without passing `root`, and trimming as Windows
+/// does.
 fn push_components(rest: &[u16], out: &mut Vec<u16>, root: usize) {
     let mut at = 0;
     while at < rest.len() {

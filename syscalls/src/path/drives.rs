@@ -1,7 +1,7 @@
 //! Drive letters: which host directory each stands for, and host paths back to DOS paths.
 //!
-//! `Z:` is the host's root. `C:` is a directory of the user's own that comes into being, with the folders programs expect, when a path on
-//! it is first used. Others are given by `--drive`.
+//! `Z:` is the host's root. `C:` is a directory of the user's own that comes into being, with the folders
+//! programs expect, when a path on it is first used. Others are given by `--drive`.
 
 use super::name;
 use crate::status::{Result, Status};
@@ -14,8 +14,8 @@ use windows_sys::Win32::Foundation as f;
 /// What the command line and the environment say about drives.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Directory that holds Transom's state for the user (`--root`, `TRANSOM_ROOT`); by default `$XDG_DATA_HOME/transom` or
-    /// `~/.local/share/transom`. `C:` is the folder `c` in it.
+    /// Directory that holds Transom's state for the user (`--root`, `TRANSOM_ROOT`); by default
+    /// `$XDG_DATA_HOME/transom` or `~/.local/share/transom`. `C:` is the folder `c` in it.
     pub root: Option<PathBuf>,
     /// `--drive D=/path`: letter (either case) and host directory.
     pub drives: Vec<(char, PathBuf)>,
@@ -113,7 +113,8 @@ impl Drives {
         }
     }
 
-    /// The DOS path of an absolute host path: on the drive whose directory holds it most closely, else on `Z:`.
+    /// The DOS path of an absolute host path: on the drive whose directory holds it most closely, else on
+    /// `Z:`.
     pub(super) fn to_dos(&self, host: &[u8]) -> Vec<u16> {
         let holds = |root: &[u8]| host.starts_with(root) && matches!(host.get(root.len()), None | Some(b'/'));
         let best = self

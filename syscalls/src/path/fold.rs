@@ -1,7 +1,7 @@
 //! Comparing names without regard to case, the way NTFS does: unit by unit through an upper-case table.
 //!
-//! The table is Unicode's simple upper-case mapping of the Basic Multilingual Plane; characters whose upper case is
-//! longer than one unit, or ASCII where they are not (dotless i, long s), stay as they are.
+//! The table is Unicode's simple upper-case mapping of the Basic Multilingual Plane; characters whose upper
+//! case is longer than one unit, or ASCII where they are not (dotless i, long s), stay as they are.
 
 use super::name;
 

@@ -1,4 +1,5 @@
-//! A host path that came from a DOS path: bytes ready for Linux, with the drive's directory as a fixed prefix.
+//! A host path that came from a DOS path: bytes ready for Linux, with the drive's directory as a fixed
+//! prefix.
 
 use super::name;
 use crate::status::{Result, Status};
@@ -20,7 +21,8 @@ pub struct HostPath {
 }
 
 impl HostPath {
-    /// Joins a drive's directory and the components of a full DOS path after `X:`, which starts with a backslash.
+    /// Joins a drive's directory and the components of a full DOS path after `X:`, which starts with a
+    /// backslash.
     pub(super) fn new(root: &[u8], rest: &[u16]) -> Result<Self> {
         let invalid = Status(f::STATUS_OBJECT_NAME_INVALID);
         let backslash = u16::from(b'\\');

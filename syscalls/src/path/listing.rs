@@ -1,11 +1,12 @@
 //! Cached directory listings, for names that differ from the directory's only by case.
 //!
-//! A listing is keyed by the directory's host path and checked against its device, inode and modification time, so a stale one is
-//! noticed by one stat. A name that is found needs no further proof: the caller uses it. A name that is *not* found is believed while the
-//! listing is *clean*: read since the last change to the directory. Names that this process itself creates and deletes are entered by hand so that
-//! filling a directory does not read it again for every file; a listing that was changed so is *touched*, and a miss in it is believed
-//! only if it was read a short time ago (a small multiple of what reading costs), which bounds both the cost and how long another
-//! process's simultaneous change could be overlooked.
+//! A listing is keyed by the directory's host path and checked against its device, inode and modification
+//! time, so a stale one is noticed by one stat. A name that is found needs no further proof: the caller uses
+//! it. A name that is *not* found is believed while the listing is *clean*: read since the last change to the
+//! directory. Names that this process itself creates and deletes are entered by hand so that filling a
+//! directory does not read it again for every file; a listing that was changed so is *touched*, and a miss in
+//! it is believed only if it was read a short time ago (a small multiple of what reading costs), which bounds
+//! both the cost and how long another process's simultaneous change could be overlooked.
 
 use super::{dirent, fold};
 use crate::status::{Result, Status};
@@ -51,7 +52,8 @@ struct Listing {
     modified: Stamp,
     /// When this process last changed the directory, if the listing has not been checked since.
     own_change: Option<Stamp>,
-    /// Whether a miss may be wrong: names were entered by hand, or the directory changed in the clock tick it was read in.
+    /// Whether a miss may be wrong: names were entered by hand, or the directory changed in the clock tick it
+    /// was read in.
     touched: bool,
     read_at: Option<Instant>,
     read_cost: Duration,
@@ -86,7 +88,8 @@ impl Listing {
         let mut listing =
             Self { device: stat.st_dev, inode: stat.st_ino, modified: modified(&stat), ..Self::default() };
         dirent::for_each(dir.as_fd(), |name| listing.add(name))?;
-        // File times advance in clock ticks on many file systems: a change in the tick of the reading could go unseen.
+        // File times advance in clock ticks on many file systems: a change in the tick of the reading could
+        // go unseen.
         let (seconds, nanos) = listing.modified;
         let tick = (seconds, nanos + 10_000_000);
         listing.touched = tick >= started;

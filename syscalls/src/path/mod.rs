@@ -1,11 +1,14 @@
-//! Paths: DOS and NT paths to host paths and back, drives, the current directory, lookup without regard to case.
+//! Paths: DOS and NT paths to host paths and back, drives, the current directory, lookup without regard to
+//! case.
 //!
-//! [`Namespace`] is the process's view. [`Namespace::resolve`] turns a guest's path into a [`Target`] by text alone: no system call.
-//! A [`HostPath`] is then *used* through [`Namespace::existing`] or [`Namespace::creating`], which first try it as it is, so a path whose case is right costs just
-//! the caller's own system call; only when Linux says that it is missing are directories listed (`listing`) and the path corrected.
-//! Opening, reading and changing files is `file`'s task; nothing here knows handles.
+//! [`Namespace`] is the process's view. [`Namespace::resolve`] turns a guest's path into a [`Target`] by text
+//! alone: no system call. A [`HostPath`] is then *used* through [`Namespace::existing`] or
+//! [`Namespace::creating`], which first try it as it is, so a path whose case is right costs just the
+//! caller's own system call; only when Linux says that it is missing are directories listed (`listing`) and
+//! the path corrected. Opening, reading and changing files is `file`'s task; nothing here knows handles.
 //!
-//! Names: `name` maps single components; `fold` compares them; `dos` is the text rules of DOS paths; `drives` the drive table.
+//! Names: `name` maps single components; `fold` compares them; `dos` is the text rules of DOS paths; `drives`
+//! the drive table.
 
 pub(crate) mod dirent;
 pub mod dos;
@@ -66,7 +69,8 @@ impl Namespace {
     /// The namespace of a process that starts in the host's current directory.
     ///
     /// # Errors
-    /// `STATUS_INVALID_PARAMETER` for a drive letter that is none; what Linux says of a `--drive` directory that is not there.
+    /// `STATUS_INVALID_PARAMETER` for a drive letter that is none; what Linux says of a `--drive` directory
+    /// that is not there.
     pub fn new(config: &Config) -> Result<Self> {
         let drives = Drives::new(config)?;
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
@@ -80,12 +84,12 @@ impl Namespace {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes `path` the current directory, for the host as well, so that host programs started later find themselves there.
-    /// Source: `SetCurrentDirectoryW`.
+    /// Makes `path` the current directory, for the host as well, so that host programs started later find
+    /// themselves there. Source: `SetCurrentDirectoryW`.
     ///
     /// # Errors
-    /// `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_NOT_A_DIRECTORY` (as `ERROR_DIRECTORY`),
-    /// `STATUS_ACCESS_DENIED`.
+    /// `STATUS_OBJECT_NAME_NOT_FOUND`, `STATUS_OBJECT_PATH_NOT_FOUND`, `STATUS_NOT_A_DIRECTORY` (as
+    /// `ERROR_DIRECTORY`), `STATUS_ACCESS_DENIED`.
     pub fn set_current(&self, path: &[u16]) -> Result<()> {
         let mut directory = self.full_path(path)?;
         let Target::Host(mut host) = self.resolve(&directory)? else {
@@ -119,11 +123,12 @@ impl Namespace {
         dos::full_path(path, &self.current())
     }
 
-    /// What a DOS path (or an NT path starting `\??\`) leads to. Makes no system call, except that the first path on `C:` creates that drive's directory.
+    /// What a DOS path (or an NT path starting `\??\`) leads to. Makes no system call, except that the first
+    /// path on `C:` creates that drive's directory.
     ///
     /// # Errors
-    /// `STATUS_OBJECT_NAME_INVALID` for names that Windows forbids, `STATUS_OBJECT_PATH_NOT_FOUND` for a drive that is not there,
-    /// `STATUS_BAD_NETWORK_PATH` for another computer's share.
+    /// `STATUS_OBJECT_NAME_INVALID` for names that Windows forbids, `STATUS_OBJECT_PATH_NOT_FOUND` for a
+    /// drive that is not there, `STATUS_BAD_NETWORK_PATH` for another computer's share.
     pub fn resolve(&self, path: &[u16]) -> Result<Target> {
         match dos::kind(path) {
             PathKind::Verbatim => self.resolve_absolute(&path[4..]),
@@ -201,11 +206,12 @@ impl Namespace {
         self.drives.mask()
     }
 
-    /// Uses a path that should exist: as it is and, if Linux does not find it, with the case of its components corrected (in `path` too).
+    /// Uses a path that should exist: as it is and, if Linux does not find it, with the case of its
+    /// components corrected (in `path` too).
     ///
     /// # Errors
-    /// `STATUS_OBJECT_NAME_NOT_FOUND` if only the last component is missing, `STATUS_OBJECT_PATH_NOT_FOUND` if an earlier one is, else
-    /// the status of `operation`'s error.
+    /// `STATUS_OBJECT_NAME_NOT_FOUND` if only the last component is missing, `STATUS_OBJECT_PATH_NOT_FOUND`
+    /// if an earlier one is, else the status of `operation`'s error.
     pub fn existing<T>(
         &self,
         path: &mut HostPath,
@@ -225,8 +231,8 @@ impl Namespace {
         }
     }
 
-    /// Prepares a path for creation after Linux did not find it: corrects the case of the directories, and of the last component if that exists.
-    /// Returns whether it exists.
+    /// Prepares a path for creation after Linux did not find it: corrects the case of the directories, and of
+    /// the last component if that exists. Returns whether it exists.
     ///
     /// # Errors
     /// `STATUS_OBJECT_PATH_NOT_FOUND` if a directory on the way is missing.
@@ -248,7 +254,8 @@ impl Namespace {
         self.listings.changed(path, false);
     }
 
-    /// Finds the true spelling of each component: from the deepest directory that exists as spelled, downwards.
+    /// Finds the true spelling of each component: from the deepest directory that exists as spelled,
+    /// downwards.
     fn correct(&self, path: &mut HostPath, purpose: Purpose) -> Found {
         let mut start = path.parent_len();
         let mut stat = loop {

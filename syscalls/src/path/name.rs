@@ -1,10 +1,11 @@
 //! One component of a path: UTF-16 as Windows spells it, bytes as Linux keeps it.
 //!
-//! Host names are read as WTF-8, so lone surrogates survive. What Windows cannot hold is shown in the private-use area:
-//! a byte `b` that is a control character, one of `" * : < > ? \ |`, part of invalid UTF-8, or a dot or space at the end of the name appears as
-//! U+F000+b and is turned back on the way to Linux. Host names that themselves contain such a private-use character have its
-//! bytes escaped one by one, so every host name comes back byte for byte; `tests` prove it with random names.
-//! Splitting paths into components is `dos`; looking names up without regard to case is `lookup`.
+//! Host names are read as WTF-8, so lone surrogates survive. What Windows cannot hold is shown in the
+//! private-use area: a byte `b` that is a control character, one of `" * : < > ? \ |`, part of invalid UTF-8,
+//! or a dot or space at the end of the name appears as U+F000+b and is turned back on the way to Linux. Host
+//! names that themselves contain such a private-use character have its bytes escaped one by one, so every
+//! host name comes back byte for byte; `tests` prove it with random names. Splitting paths into components is
+//! `dos`; looking names up without regard to case is `lookup`.
 
 /// First code point of the escapes: U+F000 + byte.
 const ESCAPE: u16 = 0xF000;
@@ -62,7 +63,8 @@ pub fn decode(name: &[u8], out: &mut Vec<u16>) {
     }
 }
 
-/// Whether a decoded code point stands for itself: it must not look like an escape, nor complete a surrogate pair.
+/// Whether a decoded code point stands for itself: it must not look like an escape, nor complete a surrogate
+/// pair.
 const fn is_plain(code: u32, after_lead: bool) -> bool {
     match code {
         0xF000..=0xF0FF => {
