@@ -1,0 +1,58 @@
+/* C++ without its large library: static construction and destruction order, exceptions thrown and caught across frames and
+ * through a runtime callback, destructors during unwinding, rethrowing, virtual calls, dynamic_cast. */
+#include "check.h"
+#include <stdlib.h>
+
+static int built, alive;
+struct counted {
+    int n;
+    explicit counted(int v) : n(v) { alive++; }
+    counted(const counted &o) : n(o.n) { alive++; }
+    ~counted() { alive--; }
+};
+struct at_start {
+    at_start() { built++; }
+    ~at_start() { check_put("static destructor"); check_flush(); }
+};
+static at_start global;
+
+struct base { virtual ~base() {} virtual int id() const { return 1; } };
+struct derived : base { int id() const { return 2; } };
+struct other { virtual ~other() {} };
+struct both : derived, other { int id() const { return 3; } };
+
+static void thrower(int depth)
+{
+    counted local(depth);
+    if (depth == 0) throw counted(42);
+    thrower(depth - 1);
+}
+static int compare(const void *, const void *) { throw 5; }
+
+int main()
+{
+    int got = 0, v[2] = {2, 1};
+    CHECK_INT("static constructor", built, 1);
+    try { thrower(10); } catch (const counted &c) { got = c.n; }
+    CHECK_INT("caught", got, 42);
+    CHECK_INT("all destroyed", alive, 0);
+    try { try { throw 7; } catch (int) { counted c(1); throw; } } catch (int n) { got = n; }
+    CHECK_INT("rethrown", got, 7);
+    CHECK_INT("destroyed while rethrowing", alive, 0);
+    try { throw derived(); } catch (const base &b) { got = b.id(); }
+    CHECK_INT("caught by its base", got, 2);
+    try { throw 1.5; } catch (int) { got = 0; } catch (...) { got = 9; }
+    CHECK_INT("caught by ...", got, 9);
+    try { qsort(v, 2, sizeof *v, compare); got = 0; } catch (int n) { got = n; }
+    CHECK_INT("through the runtime's frames", got, 5);
+    base *b = new both;
+    CHECK_INT("virtual", b->id(), 3);
+    CHECK("dynamic_cast sideways", dynamic_cast<other *>(b) != NULL);
+    derived plain;
+    base *p = &plain;
+    CHECK("dynamic_cast that fails", dynamic_cast<other *>(p) == NULL);
+    delete b;
+    for (int i = 0; i < 1000; i++) try { throw i; } catch (int n) { got = n; }
+    CHECK_INT("a thousand", got, 999);
+    return check_done();
+}

@@ -1,0 +1,127 @@
+/* The loader: LoadLibrary, GetProcAddress by name and ordinal, forwarders, DllMain's order, TLS callbacks and thread-local
+ * variables of a DLL loaded later, load counts, failures, resources, and module information. */
+#include "check.h"
+#include <string.h>
+
+static char tls_history[16];
+static int tls_length;
+static void NTAPI tls_callback(void *module, DWORD reason, void *reserved)
+{
+    (void)module; (void)reserved;
+    if (tls_length < 15) tls_history[tls_length++] = "DATd"[reason & 3];
+}
+/* The linker gathers .CRT$XL? into the TLS directory's callback table. */
+__attribute__((section(".CRT$XLD"), used)) static PIMAGE_TLS_CALLBACK tls_entry = tls_callback;
+static __thread int own = 5;
+
+typedef int (*int_fn)(void);
+static int_fn bump;
+static DWORD WINAPI in_thread(void *p)
+{
+    (void)p;
+    own++;
+    return (DWORD)(bump() * 100 + own);
+}
+
+static void from_dll(HMODULE m)
+{
+    const char *(*history)(void) = (const char *(*)(void))(void *)GetProcAddress(m, "dll_history");
+    int (*add)(int, int) = (int (*)(int, int))(void *)GetProcAddress(m, "dll_add");
+    double (*mixed)(int, double, float, long long) = (double (*)(int, double, float, long long))(void *)GetProcAddress(m, "dll_mixed");
+    HANDLE t;
+    DWORD code = 0;
+    CHECK("by name", history && add && mixed);
+    if (!history || !add || !mixed) return;
+    CHECK_STR("DllMain saw a dynamic attach", history(), "A");
+    CHECK_INT("call", add(40, 2), 42);
+    CHECK_F64("mixed arguments", mixed(1, 2.5, 3.5f, 4), 52.0);
+    CHECK("by ordinal", (void *)GetProcAddress(m, (char *)77) == (void *)(uintptr_t)add);
+    CHECK("data", *(int *)(void *)GetProcAddress(m, "dll_value") == 1234);
+    CHECK("forwarder", GetProcAddress(m, "dll_forwarded") == GetProcAddress(GetModuleHandleA("kernel32"), "GetTickCount"));
+    CHECK_ERR("missing name", GetProcAddress(m, "dll_none"), ERROR_PROC_NOT_FOUND);
+    CHECK_ERR("names have case", GetProcAddress(m, "DLL_ADD"), ERROR_PROC_NOT_FOUND);
+    /* Wine 8 answers ERROR_PROC_NOT_FOUND. */
+    CHECK_ERR("missing ordinal", GetProcAddress(m, (char *)999), ERROR_INVALID_ORDINAL);
+    bump = (int_fn)(void *)GetProcAddress(m, "dll_bump");
+    CHECK_INT("thread-local variable of a late DLL", bump(), 42);
+    CHECK_INT("kept", bump(), 43);
+    t = CreateThread(NULL, 0, in_thread, NULL, 0, NULL);
+    WaitForSingleObject(t, INFINITE);
+    GetExitCodeThread(t, &code);
+    CloseHandle(t);
+    CHECK_INT("fresh in another thread, also in the program", code, 4206);
+    CHECK_STR("DllMain saw the thread", history(), "ATd");
+    CHECK_STR("so did the TLS callback", tls_history, "ATd");
+}
+
+static void resources(HMODULE m)
+{
+    char b[64];
+    HRSRC r = FindResourceA(m, MAKEINTRESOURCEA(300), (char *)RT_RCDATA);
+    CHECK("FindResource", r != NULL);
+    CHECK("its bytes", r && SizeofResource(m, r) == 10 && !memcmp(LockResource(LoadResource(m, r)), "raw bytes", 10));
+    r = FindResourceA(m, "NAMED", (char *)RT_RCDATA);
+    CHECK("by name", r != NULL && SizeofResource(m, r) == 6);
+    CHECK_ERR("no such name", FindResourceA(m, "none", (char *)RT_RCDATA), ERROR_RESOURCE_NAME_NOT_FOUND);
+    CHECK_ERR("no such type", FindResourceA(m, "none", "notype"), ERROR_RESOURCE_TYPE_NOT_FOUND);
+    CHECK_INT("LoadString", LoadStringA(m, 1, b, sizeof b), 12);
+    CHECK_STR("LoadString text", b, "first string");
+    CHECK_INT("LoadString truncates", LoadStringA(m, 17, b, 7), 6);
+    CHECK_STR("LoadString truncated text", b, "second");
+    CHECK_INT("LoadString, missing", LoadStringA(m, 2, b, sizeof b), 0);
+}
+
+static void versions(const char *file)
+{
+    DWORD zero = 9, size = GetFileVersionInfoSizeA(file, &zero);
+    UINT n = 0;
+    char *block, *text = NULL;
+    VS_FIXEDFILEINFO *fixed = NULL;
+    CHECK("GetFileVersionInfoSize", size > 0 && zero == 0);
+    if (!size) return;
+    block = HeapAlloc(GetProcessHeap(), 0, size);
+    CHECK("GetFileVersionInfo", GetFileVersionInfoA(file, 0, size, block));
+    CHECK("root", VerQueryValueA(block, "\\", (void **)&fixed, &n) && n == sizeof *fixed);
+    CHECK_HEX("file version", fixed ? fixed->dwFileVersionLS : 0, 0x30004);
+    CHECK("text", VerQueryValueA(block, "\\StringFileInfo\\040904B0\\ProductName", (void **)&text, &n));
+    CHECK_STR("product name", text, "Transom samples");
+    CHECK("missing text", !VerQueryValueA(block, "\\StringFileInfo\\040904B0\\None", (void **)&text, &n));
+}
+
+int main(void)
+{
+    char path[MAX_PATH];
+    HMODULE m, again, k = GetModuleHandleA("KERNEL32.DLL");
+    const char *(*history)(void);
+    CHECK_STR("TLS callback before main", tls_history, "A");
+    CHECK("kernel32", k && k == GetModuleHandleW(L"kernel32"));
+    CHECK("the program", GetModuleHandleA(NULL) && *(WORD *)GetModuleHandleA(NULL) == IMAGE_DOS_SIGNATURE);
+    CHECK_ERR("a missing DLL", LoadLibraryA("no-such-dll-here.dll"), ERROR_MOD_NOT_FOUND);
+    CHECK_ERR("not loaded", GetModuleHandleA("sampledll.dll"), ERROR_MOD_NOT_FOUND);
+    m = LoadLibraryA("sampledll.dll");
+    CHECK("LoadLibrary", m != NULL);
+    if (!m) return check_done();
+    from_dll(m);
+    again = LoadLibraryA("SampleDLL"); /* without the extension, in another case */
+    CHECK("the same module", again == m);
+    history = (const char *(*)(void))(void *)GetProcAddress(m, "dll_history");
+    CHECK_STR("attached once", history(), "ATd");
+    CHECK("GetModuleFileName", GetModuleFileNameA(m, path, sizeof path) > 0 && strlen(path) > 13 && !_stricmp(path + strlen(path) - 13, "sampledll.dll"));
+    CHECK("GetModuleHandleEx by address", GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+          (const char *)(uintptr_t)history, &again) && again == m);
+    resources(m);
+    versions(path);
+    CHECK("FreeLibrary", FreeLibrary(m));
+    CHECK("still loaded", GetModuleHandleA("sampledll") == m);
+    CHECK("FreeLibrary last", FreeLibrary(m));
+    CHECK("unloaded", GetModuleHandleA("sampledll") == NULL);
+    CHECK_ERR("FreeLibrary of nothing", FreeLibrary(m), ERROR_MOD_NOT_FOUND);
+    CHECK_ERR("DllMain refuses", LoadLibraryA("refuses.dll"), ERROR_DLL_INIT_FAILED);
+    CHECK("not loaded after refusing", GetModuleHandleA("refuses.dll") == NULL);
+    m = LoadLibraryExA("sampledll.dll", NULL, LOAD_LIBRARY_AS_DATAFILE);
+    CHECK("as a data file", m != NULL && FindResourceA(m, MAKEINTRESOURCEA(300), (char *)RT_RCDATA));
+    FreeLibrary(m);
+    CHECK("CRT by GetProcAddress", GetProcAddress(LoadLibraryA("msvcrt.dll"), "strlen") != NULL);
+    CHECK_ERR("GetProcAddress, missing", GetProcAddress(k, "NoSuchFunction"), ERROR_PROC_NOT_FOUND);
+    return check_done();
+}

@@ -1,0 +1,104 @@
+/* Threads: creation, joining, exit codes, TLS, suspension, the runtime's _beginthreadex, thread-local C state. */
+#include "check.h"
+#include <errno.h>
+#include <process.h>
+#include <stdlib.h>
+#include <string.h>
+
+static DWORD slot;
+static volatile LONG counter;
+
+static DWORD WINAPI add(void *n)
+{
+    int i;
+    for (i = 0; i < 10000; i++) InterlockedIncrement(&counter);
+    return (DWORD)(uintptr_t)n;
+}
+static DWORD WINAPI with_tls(void *n)
+{
+    int was_null = TlsGetValue(slot) == NULL;
+    TlsSetValue(slot, n);
+    Sleep(1);
+    return was_null && TlsGetValue(slot) == n;
+}
+static DWORD WINAPI leaves(void *n)
+{
+    (void)n;
+    ExitThread(77);
+}
+static unsigned __stdcall runtime(void *n)
+{
+    char text[] = "a b", *t = strtok(text, " ");
+    errno = 5;
+    Sleep(1);
+    return (unsigned)(uintptr_t)n + (errno == 5) + (t && !strcmp(strtok(NULL, " "), "b"));
+}
+static DWORD WINAPI big_stack(void *n)
+{
+    volatile char block[600 * 1024];
+    int i;
+    (void)n;
+    for (i = 0; i < 600 * 1024; i += 4096) block[i] = (char)i;
+    return block[0] == 0;
+}
+static DWORD WINAPI last_error(void *n)
+{
+    SetLastError((DWORD)(uintptr_t)n);
+    Sleep(1);
+    return GetLastError();
+}
+static DWORD exit_of(HANDLE h)
+{
+    DWORD code = 0xbad;
+    WaitForSingleObject(h, INFINITE);
+    GetExitCodeThread(h, &code);
+    CloseHandle(h);
+    return code;
+}
+
+int main(void)
+{
+    HANDLE h[8], t;
+    DWORD id = 0, code;
+    int i;
+    for (i = 0; i < 8; i++) h[i] = CreateThread(NULL, 0, add, (void *)(uintptr_t)i, 0, NULL);
+    CHECK_INT("wait for all", WaitForMultipleObjects(8, h, TRUE, 60000), WAIT_OBJECT_0);
+    CHECK_INT("all counted", counter, 80000);
+    for (i = 0; i < 8; i++) CHECK_INT("exit code", exit_of(h[i]), i);
+    slot = TlsAlloc();
+    CHECK("TlsAlloc", slot != TLS_OUT_OF_INDEXES);
+    TlsSetValue(slot, &slot);
+    for (i = 0; i < 8; i++) h[i] = CreateThread(NULL, 0, with_tls, (void *)(uintptr_t)(i + 1), 0, NULL);
+    for (i = 0; i < 8; i++) CHECK_INT("TLS of its own", exit_of(h[i]), 1);
+    CHECK("TLS of the main thread", TlsGetValue(slot) == &slot);
+    SetLastError(9);
+    TlsGetValue(slot);
+    CHECK_INT("TlsGetValue clears the last error", GetLastError(), 0);
+    CHECK("TlsFree", TlsFree(slot));
+    CHECK_INT("ExitThread", exit_of(CreateThread(NULL, 0, leaves, NULL, 0, NULL)), 77);
+    CHECK_INT("_beginthreadex, errno and strtok per thread", exit_of((HANDLE)_beginthreadex(NULL, 0, runtime, (void *)40, 0, NULL)), 42);
+    CHECK_INT("a stack larger than what is committed", exit_of(CreateThread(NULL, 1 << 20, big_stack, NULL, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL)), 1);
+    SetLastError(3);
+    CHECK_INT("last error per thread", exit_of(CreateThread(NULL, 0, last_error, (void *)8, 0, NULL)), 8);
+    t = CreateThread(NULL, 0, add, (void *)5, CREATE_SUSPENDED, &id);
+    CHECK("suspended, with an id", t && id && id == GetThreadId(t));
+    CHECK_INT("does not run", WaitForSingleObject(t, 20), WAIT_TIMEOUT);
+    CHECK("STILL_ACTIVE", GetExitCodeThread(t, &code) && code == STILL_ACTIVE);
+    CHECK_INT("ResumeThread", ResumeThread(t), 1);
+    CHECK_INT("ran", exit_of(t), 5);
+    CHECK("the current thread's pseudo-handle", GetCurrentThread() == (HANDLE)(intptr_t)-2);
+    CHECK("the current process's pseudo-handle", GetCurrentProcess() == (HANDLE)(intptr_t)-1);
+    CHECK("OpenThread", (t = OpenThread(SYNCHRONIZE, FALSE, GetCurrentThreadId())) != NULL);
+    CloseHandle(t);
+    CHECK("SetThreadPriority", SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_NORMAL));
+    CHECK_INT("GetThreadPriority", GetThreadPriority(GetCurrentThread()), THREAD_PRIORITY_NORMAL);
+    t = CreateThread(NULL, 0, add, NULL, CREATE_SUSPENDED, NULL);
+    CHECK("TerminateThread", TerminateThread(t, 66));
+    CHECK_INT("its exit code", exit_of(t), 66);
+    for (i = 0; i < 500; i++) {
+        t = CreateThread(NULL, 0, last_error, (void *)1, 0, NULL);
+        if (!t || exit_of(t) != 1) break;
+    }
+    CHECK_INT("500 in turn", i, 500);
+    return check_done();
+}
