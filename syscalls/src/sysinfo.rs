@@ -78,6 +78,14 @@ pub fn physical_memory() -> u64 {
     raw().map_or(0, |info| info.totalram.saturating_mul(u64::from(info.mem_unit)))
 }
 
+/// Bytes of physical memory and swap together. One system call.
+#[must_use]
+pub fn memory_and_swap() -> u64 {
+    raw().map_or(0, |info| {
+        info.totalram.saturating_add(info.totalswap).saturating_mul(u64::from(info.mem_unit))
+    })
+}
+
 fn raw() -> Option<libc::sysinfo> {
     // SAFETY: `info` is plain data that the kernel fills; zero is a valid value.
     unsafe {

@@ -3,7 +3,6 @@
 //! A mimalloc heap takes memory from one arena only. So one of our heaps is a row of mimalloc heaps, one for each arena
 //! that it has drawn on; normally there is one.
 
-use super::Space;
 use crate::memory::{Allocation, Memory};
 use crate::status::{Result, Status};
 use libmimalloc_sys as mi;
@@ -11,7 +10,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use windows_sys::Win32::Foundation::STATUS_NO_MEMORY;
-use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_READWRITE};
+use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE};
 
 /// More arenas than 32-bit guests have room for.
 const ARENAS: usize = 64;
@@ -26,6 +25,8 @@ pub(super) struct Arenas {
     /// the arena, and a small program should not pay for them.
     sizes: [u64; 2],
     largest: u64,
+    /// `PAGE_*` of the arenas.
+    protect: u32,
 }
 
 /// The mimalloc heaps of one of our heaps, by arena.
@@ -57,7 +58,7 @@ fn prepare_bookkeeping() {
 }
 
 impl Arenas {
-    pub(super) fn new(memory: &Memory) -> Self {
+    pub(super) fn new(memory: &Memory, protect: u32) -> Self {
         prepare_bookkeeping();
         // Above 512 KiB mimalloc gives each block arena pages of its own, which would litter small arenas.
         let narrow = memory.highest_address() <= u64::from(u32::MAX);
@@ -69,6 +70,7 @@ impl Arenas {
             growing: Mutex::new(()),
             sizes,
             largest,
+            protect,
         }
     }
 
@@ -90,7 +92,7 @@ impl Arenas {
         let request = |size| Allocation {
             size,
             kind: MEM_RESERVE | MEM_COMMIT,
-            protect: PAGE_READWRITE,
+            protect: self.protect,
             ..Allocation::default()
         };
         let size = (self.sizes[0] << known.min(16)).min(self.sizes[1]);
@@ -143,21 +145,31 @@ impl Parts {
 
     /// A block of `total` bytes.
     #[inline]
-    pub(super) fn alloc(&self, space: &Space, total: u64, zero: bool) -> Option<u64> {
+    pub(super) fn alloc(&self, arenas: &Arenas, memory: &Memory, total: u64, zero: bool) -> Option<u64> {
         let current = self.current.load(Ordering::Relaxed);
         let heap = self.heaps[current].load(Ordering::Acquire);
         // SAFETY: `current` has a heap, which lives until `destroy`.
         let block = unsafe { alloc_in(heap, total, zero) };
-        if block.is_null() { self.alloc_elsewhere(space, total, zero, current) } else { Some(block as u64) }
+        if block.is_null() {
+            self.alloc_elsewhere(arenas, memory, total, zero, current)
+        } else {
+            Some(block as u64)
+        }
     }
 
     #[cold]
-    fn alloc_elsewhere(&self, space: &Space, total: u64, zero: bool, full: usize) -> Option<u64> {
-        let arenas = &space.arenas;
+    fn alloc_elsewhere(
+        &self,
+        arenas: &Arenas,
+        memory: &Memory,
+        total: u64,
+        zero: bool,
+        full: usize,
+    ) -> Option<u64> {
         let mut index = 0;
         loop {
             if index == arenas.count.load(Ordering::Acquire) {
-                arenas.grow(&space.memory, index).ok()?;
+                arenas.grow(memory, index).ok()?;
             }
             if index != full {
                 let heap = self.heap(arenas, index)?;

@@ -5,15 +5,23 @@ use crate::status::{Result, Status};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::Foundation::STATUS_INVALID_PARAMETER;
-use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, PAGE_READWRITE};
+use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RELEASE, MEM_RESERVE};
 
-/// The large blocks of a heap: region base and size.
-#[derive(Default)]
-pub(super) struct Large(Mutex<BTreeMap<u64, u64>>);
+/// The large blocks of a heap.
+pub(super) struct Large {
+    /// Region base and size.
+    blocks: Mutex<BTreeMap<u64, u64>>,
+    /// `PAGE_*` of the regions.
+    protect: u32,
+}
 
 impl Large {
+    pub(super) fn new(protect: u32) -> Self {
+        Self { blocks: Mutex::default(), protect }
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, u64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A zeroed region of at least `total` bytes.
@@ -21,7 +29,7 @@ impl Large {
         let request = Allocation {
             size: total,
             kind: MEM_RESERVE | MEM_COMMIT,
-            protect: PAGE_READWRITE,
+            protect: self.protect,
             ..Allocation::default()
         };
         let range = memory.allocate(&request).ok()?;
@@ -54,7 +62,7 @@ impl Large {
     }
 
     pub(super) fn free_all(&mut self, memory: &Memory) {
-        let blocks = std::mem::take(self.0.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let blocks = std::mem::take(self.blocks.get_mut().unwrap_or_else(PoisonError::into_inner));
         for base in blocks.into_keys() {
             // A region that the guest has released itself is gone already.
             let _ = memory.free(base, 0, MEM_RELEASE);

@@ -23,8 +23,11 @@ use arena::{Arenas, Parts};
 use block::{HEADER, Header};
 use large::Large;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use windows_sys::Win32::Foundation::{STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY};
+use windows_sys::Win32::System::Memory::{
+    HEAP_CREATE_ENABLE_EXECUTE, PAGE_EXECUTE_READWRITE, PAGE_READWRITE,
+};
 
 /// Reads 16 bytes at an address that may be wild; `None` if it cannot be read.
 pub type Probe = fn(u64) -> Option<[u64; 2]>;
@@ -39,13 +42,16 @@ pub struct Heaps {
 /// What all heaps share.
 struct Space {
     memory: Arc<Memory>,
-    arenas: Arenas,
+    arenas: Arc<Arenas>,
+    /// For heaps whose blocks may hold code.
+    executable: OnceLock<Arc<Arenas>>,
     probe: Probe,
 }
 
 /// One heap.
 pub struct Heap {
     space: Arc<Space>,
+    arenas: Arc<Arenas>,
     parts: Parts,
     large: Large,
     cookie: u64,
@@ -64,8 +70,8 @@ impl Heaps {
     /// # Errors
     /// `STATUS_NO_MEMORY` if not even the first arena fits.
     pub fn new(memory: Arc<Memory>, probe: Probe) -> Result<Self> {
-        let arenas = Arenas::new(&memory);
-        let space = Arc::new(Space { memory, arenas, probe });
+        let arenas = Arc::new(Arenas::new(&memory, PAGE_READWRITE));
+        let space = Arc::new(Space { memory, arenas, executable: OnceLock::new(), probe });
         let process = Heap::new(&space, 0, 0, 1)?;
         Ok(Self { space, process, others: RwLock::new(Vec::new()) })
     }
@@ -77,7 +83,8 @@ impl Heaps {
         &self.process
     }
 
-    /// Creates a heap. `maximum` 0 makes it growable, else it bounds the bytes in use. Returns a handle: an address
+    /// Creates a heap. Of the flags `HEAP_CREATE_ENABLE_EXECUTE` counts here; every heap is serialized. `maximum` 0
+    /// makes it growable, else it bounds the bytes in use. Returns a handle: an address
     /// in guest memory, so that it looks as handles of heaps do.
     ///
     /// # Errors
@@ -135,10 +142,17 @@ impl Heaps {
 
 impl Heap {
     fn new(space: &Arc<Space>, flags: u32, maximum: u64, seed: u64) -> Result<Self> {
+        let (arenas, protect) = if flags & HEAP_CREATE_ENABLE_EXECUTE == 0 {
+            (&space.arenas, PAGE_READWRITE)
+        } else {
+            let make = || Arc::new(Arenas::new(&space.memory, PAGE_EXECUTE_READWRITE));
+            (space.executable.get_or_init(make), PAGE_EXECUTE_READWRITE)
+        };
         Ok(Self {
             space: Arc::clone(space),
-            parts: Parts::new(&space.arenas, &space.memory)?,
-            large: Large::default(),
+            arenas: Arc::clone(arenas),
+            parts: Parts::new(arenas, &space.memory)?,
+            large: Large::new(protect),
             cookie: block::cookie(seed),
             flags,
             maximum: if maximum == 0 { u64::MAX } else { maximum },
@@ -162,8 +176,8 @@ impl Heap {
             self.charge(size)?;
         }
         let total = size.checked_add(HEADER)?;
-        let (block, kind) = if total <= self.space.arenas.largest() {
-            (self.parts.alloc(&self.space, total, zero)?, block::SMALL)
+        let (block, kind) = if total <= self.arenas.largest() {
+            (self.parts.alloc(&self.arenas, &self.space.memory, total, zero)?, block::SMALL)
         } else {
             (self.large.alloc(&self.space.memory, total)?, block::LARGE)
         };
@@ -251,7 +265,7 @@ impl Heap {
         if in_place {
             return Err(Status(STATUS_NO_MEMORY));
         }
-        if kind == block::LARGE && size + HEADER > self.space.arenas.largest() {
+        if kind == block::LARGE && size + HEADER > self.arenas.largest() {
             return self.realloc_large(block, old, size, zero);
         }
         let new = self.alloc(size, zero && size > old).ok_or(Status(STATUS_NO_MEMORY))?;

@@ -3,10 +3,11 @@
 use super::region::{Kind, Region};
 use super::{Bounds, GRANULARITY, LOWEST, Memory, PAGE, State, align_up, host, page_down, pages, protect};
 use crate::status::{Result, Status};
+use std::sync::OnceLock;
 use windows_sys::Win32::Foundation::{
-    STATUS_ALREADY_COMMITTED, STATUS_CONFLICTING_ADDRESSES, STATUS_INVALID_PARAMETER,
-    STATUS_INVALID_PARAMETER_2, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5, STATUS_NO_MEMORY,
-    STATUS_NOT_SUPPORTED, STATUS_PRIVILEGE_NOT_HELD,
+    STATUS_ALREADY_COMMITTED, STATUS_COMMITMENT_LIMIT, STATUS_CONFLICTING_ADDRESSES,
+    STATUS_INVALID_PARAMETER, STATUS_INVALID_PARAMETER_2, STATUS_INVALID_PARAMETER_4,
+    STATUS_INVALID_PARAMETER_5, STATUS_NO_MEMORY, STATUS_NOT_SUPPORTED, STATUS_PRIVILEGE_NOT_HELD,
 };
 use windows_sys::Win32::System::Memory::{
     MEM_COMMIT, MEM_LARGE_PAGES, MEM_REPLACE_PLACEHOLDER, MEM_RESERVE, MEM_RESERVE_PLACEHOLDER, MEM_RESET,
@@ -59,7 +60,7 @@ impl Memory {
     /// # Errors
     /// `STATUS_INVALID_PARAMETER_n` for senseless arguments, `STATUS_INVALID_PAGE_PROTECTION`,
     /// `STATUS_CONFLICTING_ADDRESSES` where the addresses are taken (reserve) or not reserved (commit),
-    /// `STATUS_NO_MEMORY`, `STATUS_PRIVILEGE_NOT_HELD` for large pages, `STATUS_NOT_SUPPORTED` for write watches.
+    /// `STATUS_NO_MEMORY`, `STATUS_COMMITMENT_LIMIT`, `STATUS_PRIVILEGE_NOT_HELD` for large pages, `STATUS_NOT_SUPPORTED` for write watches.
     ///
     /// Documentation: `NtAllocateVirtualMemory`, `VirtualAlloc2`.
     pub fn allocate(&self, request: &Allocation) -> Result<Range> {
@@ -104,6 +105,9 @@ impl Memory {
         }
         if request.size == 0 || request.size > self.bounds.end - request.base.max(LOWEST) {
             return Err(Status(STATUS_INVALID_PARAMETER_4));
+        }
+        if kind & MEM_COMMIT != 0 && request.size > commit_limit() {
+            return Err(Status(STATUS_COMMITMENT_LIMIT));
         }
         let limits = request.lowest != 0 || request.highest != 0 || request.alignment != 0;
         let align_ok = request.alignment == 0
@@ -179,6 +183,14 @@ impl Memory {
         }
         Ok(Range { base: start, size: end - start })
     }
+}
+
+/// More than this cannot be committed at once: Linux would promise it and kill the process later. Windows refuses what
+/// exceeds memory and page file together.
+fn commit_limit() -> u64 {
+    static LIMIT: OnceLock<u64> = OnceLock::new();
+    const LEAST: u64 = 16 << 30;
+    *LIMIT.get_or_init(|| crate::sysinfo::memory_and_swap().max(LEAST))
 }
 
 impl State {

@@ -223,6 +223,13 @@ impl State {
     }
 }
 
+/// Held by tests that need addresses below 4 GiB, of which the test process has only so many.
+#[cfg(test)]
+pub(crate) fn narrow_tests() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn align_up(value: u64, align: u64) -> Option<u64> {
     Some(value.checked_add(align - 1)? / align * align)
 }

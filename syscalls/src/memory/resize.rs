@@ -4,24 +4,27 @@ use super::region::{Kind, Region};
 use super::{Allocation, Memory, PAGE, Range, align_up, host};
 use crate::status::{Result, Status};
 use windows_sys::Win32::Foundation::{STATUS_MEMORY_NOT_ALLOCATED, STATUS_NO_MEMORY};
-use windows_sys::Win32::System::Memory::PAGE_READWRITE;
 
 impl Memory {
-    /// Makes the wholly committed, readable and writable private region at `base` `size` bytes long: in place if it
+    /// Makes the wholly committed private region at `base`, all of one protection, `size` bytes long: in place if it
     /// shrinks or the addresses behind it are free, else by moving its pages to new addresses. New pages are zero.
     ///
     /// # Errors
     /// `STATUS_MEMORY_NOT_ALLOCATED` if there is no such region; `STATUS_NO_MEMORY`, with the region as it was.
     pub fn resize_private(&self, base: u64, size: u64) -> Result<Range> {
         let size = align_up(size, PAGE).ok_or(Status(STATUS_NO_MEMORY))?;
-        let prot = super::protect::host(PAGE_READWRITE, self.executes());
         let mut state = self.lock();
-        let region = state.regions.get(&base).filter(|region| {
-            region.kind == Kind::Private
-                && region.all(base, base + region.size, |protect| protect == PAGE_READWRITE)
-        });
-        let old = region.ok_or(Status(STATUS_MEMORY_NOT_ALLOCATED))?.size;
-        let new_region = |base| Region::new(base, size, Kind::Private, PAGE_READWRITE, PAGE_READWRITE);
+        let region = state
+            .regions
+            .get(&base)
+            .filter(|region| region.kind == Kind::Private && region.run_at(base).0 == base + region.size);
+        let region = region.ok_or(Status(STATUS_MEMORY_NOT_ALLOCATED))?;
+        let (old, protect) = (region.size, region.protect_at(base));
+        if protect == 0 {
+            return Err(Status(STATUS_MEMORY_NOT_ALLOCATED));
+        }
+        let prot = super::protect::host(protect, self.executes());
+        let new_region = |base| Region::new(base, size, Kind::Private, protect, protect);
         let end = base.checked_add(size).ok_or(Status(STATUS_NO_MEMORY))?;
         if size <= old {
             if size < old {
