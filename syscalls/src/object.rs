@@ -2,6 +2,7 @@
 
 use std::any::Any;
 
+use crate::process::inherit::Passed;
 use crate::wait::Cell;
 
 /// The type of an object, as Windows names it.
@@ -32,6 +33,11 @@ pub trait Object: Any + Send + Sync {
 
     /// What waiting for it means, if it can be waited for.
     fn wait_cell(&self) -> Option<&Cell> {
+        None
+    }
+
+    /// What a child process needs to make an object of its own of an inherited handle, if the object can be passed on.
+    fn pass(&self) -> Option<Passed> {
         None
     }
 

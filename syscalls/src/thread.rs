@@ -28,6 +28,7 @@ mod spawn;
 mod times;
 pub(crate) use spawn::spawn_service;
 pub use spawn::{Spawn, spawn};
+pub(crate) use times::times_of_stat;
 pub use times::{Times, process_times};
 
 const STILL_ACTIVE: u32 = f::STILL_ACTIVE.cast_unsigned();
