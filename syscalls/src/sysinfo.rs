@@ -86,6 +86,38 @@ pub fn memory_and_swap() -> u64 {
     })
 }
 
+/// What this process uses, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessMemory {
+    /// Physical memory in use now.
+    pub working_set: u64,
+    /// The most that it ever was.
+    pub peak_working_set: u64,
+    /// Of it, what is not shared with files: the nearest to the commit charge that Linux counts.
+    pub private: u64,
+    /// Page faults since the start.
+    pub page_faults: u32,
+}
+
+/// Memory that this process uses (`GetProcessMemoryInfo`).
+#[must_use]
+pub fn process_memory() -> ProcessMemory {
+    let mut usage = ProcessMemory::default();
+    // Pages: size, resident, shared with files ...
+    if let Ok(text) = std::fs::read_to_string("/proc/self/statm") {
+        let mut pages = text.split(' ').map(|field| field.trim().parse::<u64>().unwrap_or(0) * 4096);
+        usage.working_set = pages.nth(1).unwrap_or(0);
+        usage.private = usage.working_set.saturating_sub(pages.next().unwrap_or(0));
+    }
+    if let Ok(totals) = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF) {
+        usage.peak_working_set = totals.max_rss().unsigned_abs() * 1024;
+        let faults = totals.minor_page_faults() + totals.major_page_faults();
+        usage.page_faults = u32::try_from(faults).unwrap_or(u32::MAX);
+    }
+    usage.peak_working_set = usage.peak_working_set.max(usage.working_set);
+    usage
+}
+
 fn raw() -> Option<libc::sysinfo> {
     // SAFETY: `info` is plain data that the kernel fills; zero is a valid value.
     unsafe {
@@ -179,6 +211,9 @@ mod tests {
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         assert!(processor_count() as usize >= cpus.min(64));
         assert_eq!(affinity_mask().trailing_ones(), processor_count());
+        let own = process_memory();
+        assert!(own.private <= own.working_set && own.working_set <= own.peak_working_set);
+        assert!(own.working_set > 100_000 && own.page_faults > 10);
         assert!(!host_name().is_empty() && !user_name().is_empty());
     }
 }

@@ -110,3 +110,18 @@ pub(super) fn share(base: u64, size: u64) -> Result<*mut u8> {
         Ok(alias.cast())
     }
 }
+
+/// Locks pages of own regions in physical memory, or unlocks them.
+pub(super) fn lock(base: u64, size: u64, lock: bool) -> Result<()> {
+    let (base, size) = (base as *const libc::c_void, length(size)?);
+    // SAFETY: changes residency only, never content or access.
+    let done = unsafe { if lock { libc::mlock(base, size) } else { libc::munlock(base, size) } };
+    if done == 0 { Ok(()) } else { Err(failure()) }
+}
+
+/// Writes changed pages of a file mapping back and waits for that.
+pub(super) fn flush(base: u64, size: u64) -> Result<()> {
+    // SAFETY: writes pages to the file that they show; access and content stay as they are.
+    let done = unsafe { libc::msync(base as *mut libc::c_void, length(size)?, libc::MS_SYNC) };
+    if done == 0 { Ok(()) } else { Err(Status::last_errno()) }
+}

@@ -19,6 +19,7 @@ mod image;
 mod protect;
 mod query;
 mod region;
+mod residency;
 mod resize;
 mod stack;
 #[cfg(test)]

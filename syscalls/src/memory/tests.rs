@@ -366,3 +366,37 @@ fn resizing_keeps_content() {
     assert_eq!(memory.allocation(small.base), Some(Range { base: small.base, size: PAGE }));
     memory.free(small.base, 0, MEM_RELEASE).unwrap();
 }
+
+#[test]
+fn residency_and_flushing() {
+    let memory = Memory::new(8, true);
+    let range = allocate(&memory, 0, 4 * PAGE, RESERVE, PAGE_READWRITE).unwrap();
+    allocate(&memory, range.base, 2 * PAGE, COMMIT, PAGE_READWRITE).unwrap();
+    memory.lock_pages(range.base, 2 * PAGE, true).unwrap();
+    memory.lock_pages(range.base, 2 * PAGE, false).unwrap();
+    memory.prefetch(range.base + 1, PAGE).unwrap();
+    fails(STATUS_ACCESS_VIOLATION, memory.lock_pages(range.base, 3 * PAGE, true));
+    fails(STATUS_NOT_MAPPED_VIEW, memory.flush_view(range.base, 0));
+    memory.free(range.base, 0, MEM_RELEASE).unwrap();
+
+    let path = std::env::temp_dir().join(format!("transom-flush-{}", std::process::id()));
+    let file = std::fs::OpenOptions::new().read(true).write(true).create_new(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file.set_len(PAGE).unwrap();
+    let view = View {
+        size: PAGE,
+        file: Some(ViewFile { fd: file.as_fd(), offset: 0, copy_on_write: false }),
+        disk_file: true,
+        protect: PAGE_READWRITE,
+        ..Default::default()
+    };
+    let view = memory.map_view(&view).unwrap();
+    // SAFETY: the view was just mapped writable, and this test alone uses it.
+    unsafe { *(view.base as *mut [u8; 4]) = *b"data" };
+    memory.flush_view(view.base, 0).unwrap();
+    fails(STATUS_INVALID_PARAMETER, memory.flush_view(view.base, 2 * PAGE));
+    let mut bytes = [0; 4];
+    std::os::unix::fs::FileExt::read_exact_at(&file, &mut bytes, 0).unwrap();
+    assert_eq!(&bytes, b"data");
+    memory.unmap_view(view.base, false).unwrap();
+}
