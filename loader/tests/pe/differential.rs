@@ -1,4 +1,5 @@
-//! The parser against goblin's, on built files and on real programs where those have been fetched.
+//! The parser against goblin's, on built files and on real programs where those have been fetched; and API sets against what
+//! those programs import.
 
 use std::path::{Path, PathBuf};
 
@@ -62,7 +63,7 @@ fn theirs(file: &[u8]) -> Result<Facts, goblin::error::Error> {
     })
 }
 
-/// Real programs, if they have been fetched.
+/// PE files under a folder.
 fn programs(folder: &Path, found: &mut Vec<PathBuf>) {
     for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
         if path.is_dir() {
@@ -77,6 +78,18 @@ fn programs(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Real programs, from `TRANSOM_CORPUS` or where `tools/test` puts them; says so if there are none.
+fn real_programs() -> Vec<PathBuf> {
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/corpus/bin");
+    let folder = std::env::var_os("TRANSOM_CORPUS").map_or(fetched, PathBuf::from);
+    let mut found = Vec::new();
+    programs(&folder, &mut found);
+    if found.is_empty() {
+        eprintln!("skipped: no real programs in {} (tools/test fetches them)", folder.display());
+    }
+    found
+}
+
 #[test]
 fn goblin_reads_the_same_from_built_files() {
     for machine in MACHINES {
@@ -87,15 +100,41 @@ fn goblin_reads_the_same_from_built_files() {
 
 #[test]
 fn goblin_reads_the_same_from_real_programs() {
-    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/corpus/bin");
-    let folder = std::env::var_os("TRANSOM_CORPUS").map_or(fetched, PathBuf::from);
-    let mut found = Vec::new();
-    programs(&folder, &mut found);
-    if found.is_empty() {
-        eprintln!("skipped: no real programs in {} (tools/test fetches them)", folder.display());
-    }
-    for path in found {
+    for path in real_programs() {
         let file = std::fs::read(&path).unwrap();
         assert_eq!(ours(&file).unwrap(), theirs(&file).unwrap(), "{}", path.display());
+    }
+}
+
+#[test]
+fn every_api_set_that_real_programs_import_is_known() {
+    // Those of the fetched programs, listed so that the test also says something where they are not there.
+    let mut names: Vec<String> = [
+        "api-ms-win-core-path-l1-1-0.dll",
+        "api-ms-win-core-synch-l1-2-0.dll",
+        "api-ms-win-core-winrt-error-l1-1-1.dll",
+        "api-ms-win-core-winrt-l1-1-0.dll",
+        "api-ms-win-core-winrt-roparameterizediid-l1-1-0.dll",
+        "api-ms-win-core-winrt-string-l1-1-0.dll",
+        "api-ms-win-ro-typeresolution-l1-1-0.dll",
+        "api-ms-win-shcore-scaling-l1-1-1.dll",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    for topic in
+        "conio convert environment filesystem heap locale math multibyte private process runtime stdio string time utility"
+            .split(' ')
+    {
+        names.push(format!("api-ms-win-crt-{topic}-l1-1-0.dll"));
+    }
+    for path in real_programs() {
+        let file = std::fs::read(&path).unwrap();
+        let pe = Pe::parse(&file).unwrap();
+        let survey = pe::survey(&pe.image(), pe.headers());
+        let dlls = survey.dlls.iter().chain(&survey.delay_dlls);
+        names.extend(dlls.map(|name| name.to_text().into_owned()).filter(|name| name.contains("-ms-win-")));
+    }
+    for name in names {
+        assert!(transom_loader::apisets::resolve(&name).is_some(), "{name}");
     }
 }
