@@ -266,3 +266,20 @@ impl GuestData for Func {
         (self.0 as usize).store(at, wide)
     }
 }
+
+impl Ptr<u32> {
+    /// The 32-bit word in guest memory as an atomic, after checking that it can be written.
+    ///
+    /// # Errors
+    /// If the memory is not writable or the address not a multiple of 4.
+    pub fn atomic(self) -> Result<&'static core::sync::atomic::AtomicU32, BadAddress> {
+        let bad = BadAddress { address: self.addr, access: transom_cpu::engine::Access::Write };
+        if !self.addr.is_multiple_of(4) {
+            return Err(bad);
+        }
+        mem::probe_write(self.addr, 4)?;
+        // SAFETY: aligned and writable. Guest code shares the word, as it does with its own atomics; a guest that unmaps
+        // it meanwhile breaks itself.
+        Ok(unsafe { &*(self.addr as *const core::sync::atomic::AtomicU32) })
+    }
+}
