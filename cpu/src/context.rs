@@ -73,6 +73,18 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Sets the program counter, the stack pointer and the integer result register.
+    #[expect(clippy::cast_possible_truncation, reason = "registers of 32-bit guests")]
+    pub fn set_return(&mut self, pc: u64, sp: u64, value: u64) {
+        match self {
+            Self::Amd64(c) => (c.rip, c.rsp, c.rax) = (pc, sp, value),
+            Self::I386(c) => (c.eip, c.esp, c.eax) = (pc as u32, sp as u32, value as u32),
+            Self::Arm64(c) => (c.pc, c.sp, c.x[0]) = (pc, sp, value),
+        }
+    }
+}
+
 /// The x87/SSE part of the x86-64 context: the FXSAVE image (`XMM_SAVE_AREA32`).
 #[repr(C, align(16))]
 #[derive(Clone, Debug)]

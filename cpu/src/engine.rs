@@ -169,6 +169,28 @@ pub trait Engine: Send + Sync {
     /// As for [`Engine::call`].
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> !;
 
+    /// Guest address that guest functions called with [`Engine::call`] return to.
+    fn return_trap(&self) -> u64;
+
+    /// Ends the thread's outermost [`Engine::call`] as if the guest function had returned `value`: how ExitThread leaves.
+    /// All other levels are dropped.
+    ///
+    /// # Safety
+    /// As for [`Engine::resume`], with at least one level open.
+    unsafe fn leave(&self, block: *mut ThreadBlock, value: u64) -> ! {
+        // SAFETY: levels are linked from live `call` frames.
+        let mut outermost = unsafe { &*(*block).level };
+        // SAFETY: as above.
+        while let Some(previous) = unsafe { outermost.previous.as_ref() } {
+            outermost = previous;
+        }
+        let word = self.machine().pointer_size() as u64;
+        let mut context = Context::new(self.machine());
+        context.set_return(self.return_trap(), outermost.guest_sp + word, value);
+        // SAFETY: the caller's contract; the context is that of the outermost guest function after its return.
+        unsafe { self.resume(block, &context) }
+    }
+
     /// Mapping or permissions of a guest range changed.
     fn memory_changed(&self, _start: u64, _len: u64) {}
 

@@ -352,6 +352,10 @@ impl Engine for Native64 {
         result
     }
 
+    fn return_trap(&self) -> u64 {
+        return_trap as *const () as u64
+    }
+
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {
         let Context::Amd64(context) = context else {
             unreachable!("native-64 resumes x86-64 contexts only");

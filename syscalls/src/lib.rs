@@ -29,10 +29,3 @@ pub fn exit(code: i32) -> ! {
     // SAFETY: _exit has no preconditions.
     unsafe { libc::_exit(code) }
 }
-
-/// The calling thread's id: a Linux thread id, so that ids are unique across processes.
-#[must_use]
-pub fn thread_id() -> u32 {
-    // SAFETY: gettid has no preconditions.
-    unsafe { libc::gettid() }.cast_unsigned()
-}

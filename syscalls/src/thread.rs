@@ -96,6 +96,18 @@ pub fn list() -> Vec<Arc<ThreadObject>> {
     threads().clone()
 }
 
+/// Waits until all other threads of [`list`] have ended.
+pub fn wait_for_others() {
+    let me = current().id();
+    while let Some(other) = list().into_iter().find(|t| t.id() != me) {
+        if crate::wait::wait_one(&other.ended, crate::wait::Deadline::Never, crate::wait::Alertable::No)
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
 /// The thread with this Windows id, if it has not ended.
 #[must_use]
 pub fn by_id(id: u32) -> Option<Arc<ThreadObject>> {

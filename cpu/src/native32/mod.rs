@@ -157,6 +157,10 @@ impl Engine for Native32 {
         result
     }
 
+    fn return_trap(&self) -> u64 {
+        self.return_gate.into()
+    }
+
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {
         let context = context.clone();
         assert!(context.machine() == Machine::I386, "native-32 resumes x86 contexts only");

@@ -52,15 +52,18 @@ impl Process {
             version: (10, 0, 19045),
         };
         peb::write_peb(w, peb, &init).map_err(peb::fault)?;
-        let id = transom_syscalls::thread_id();
-        let start = ThreadStart::new(self, id, info.stack.0, info.stack.1)?;
+        let start = ThreadStart::new(self, info.stack.0, info.stack.1)?;
         start.run(|cx| {
             let program = modules.load_program(&self.options.program, file)?;
             w.put(peb + w.pick(0x08, 0x10), program.base).map_err(peb::fault)?;
             modules.initialise_program(cx)?;
             let code = cx.call(Func(program.entry_point()), &[peb]);
             #[expect(clippy::cast_possible_truncation, reason = "an exit code is 32 bits wide")]
-            self.exit(cx, code as u32)
+            let code = code as u32;
+            // A program whose first thread ends goes on until its last one does. (Most call ExitProcess before.)
+            modules.thread_detach(cx);
+            transom_syscalls::thread::wait_for_others();
+            self.exit(cx, code)
         })?
     }
 

@@ -258,6 +258,12 @@ impl Cx {
         unsafe { self.engine().resume(self.block, context) }
     }
 
+    /// Ends the calling thread: its outermost guest call returns with this code. What lies between is dropped.
+    pub fn leave_thread(&self, code: u32) -> ! {
+        // SAFETY: shims run inside at least one level; the thread gives up its frames.
+        unsafe { self.engine().leave(self.block, code.into()) }
+    }
+
     /// Raises an exception in the guest at the running shim's call. Never returns: a handler continues the guest.
     pub fn raise(&self, record: &Record) -> ! {
         let mut context = self.caller_context();

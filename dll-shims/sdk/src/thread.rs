@@ -16,7 +16,6 @@ pub struct ThreadStart {
     process: &'static Process,
     teb: Teb,
     stack: Stack,
-    thread_id: u32,
 }
 
 impl ThreadStart {
@@ -24,7 +23,7 @@ impl ThreadStart {
     ///
     /// # Errors
     /// If guest memory is exhausted.
-    pub fn new(process: &'static Process, thread_id: u32, reserve: u64, commit: u64) -> Result<Self> {
+    pub fn new(process: &'static Process, reserve: u64, commit: u64) -> Result<Self> {
         let memory = &process.memory;
         let w = Words { wide: process.machine.is_64() };
         let stack = memory.allocate_stack(reserve, commit)?;
@@ -41,16 +40,7 @@ impl ThreadStart {
                 return Err(status);
             }
         };
-        let init = TebInit {
-            stack_base: stack.base,
-            stack_limit: stack.limit,
-            deallocation_stack: stack.allocation_base,
-            process_id: std::process::id(),
-            thread_id,
-            peb: process.peb(),
-        };
-        teb.init(&init).map_err(transom_loader::peb::fault)?;
-        Ok(Self { process, teb, stack, thread_id })
+        Ok(Self { process, teb, stack })
     }
 
     /// The TEB's address.
@@ -67,6 +57,16 @@ impl ThreadStart {
     pub fn run<T>(self, body: impl FnOnce(&Cx) -> T) -> Result<T> {
         let block = (self.teb.addr + u64::from(BLOCK_OFFSET)) as *mut ThreadBlock;
         let process = self.process;
+        let thread_id = transom_syscalls::thread::current().id();
+        let init = TebInit {
+            stack_base: self.stack.base,
+            stack_limit: self.stack.limit,
+            deallocation_stack: self.stack.allocation_base,
+            process_id: std::process::id(),
+            thread_id,
+            peb: process.peb(),
+        };
+        self.teb.init(&init).map_err(transom_loader::peb::fault)?;
         // SAFETY: the block lies in the allocation made by `new`, which is freed below, after the thread has detached.
         let result = unsafe {
             (*block).this = block;
@@ -78,7 +78,7 @@ impl ThreadStart {
                 Status(STATUS_NO_MEMORY)
             })?;
             process.modules().attach_tls(self.teb)?;
-            let cx = Cx::attach(block, process, self.teb, self.thread_id);
+            let cx = Cx::attach(block, process, self.teb, thread_id);
             let result = body(&cx);
             process.modules().detach_tls(self.teb.addr);
             process.engine().detach_thread(block);

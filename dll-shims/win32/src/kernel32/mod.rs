@@ -1,8 +1,13 @@
 //! kernel32.dll (and kernelbase.dll, which is the same here).
 
+pub(crate) mod apc;
 pub(crate) mod errhandlingapi;
+pub(crate) mod fibersapi;
 pub(crate) mod fileapi;
+pub(crate) mod handleapi;
 pub(crate) mod heapapi;
 pub(crate) mod libloaderapi;
+pub(crate) mod named;
 pub(crate) mod processenv;
 pub(crate) mod processthreadsapi;
+pub(crate) mod synchapi;

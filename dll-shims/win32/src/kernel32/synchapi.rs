@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 
-use transom_sdk::{Cx, Guest, Handle, Nt, Out, Ptr, Status, WStr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{
+    Cx, Guest, Handle, Nt, Out, Ptr, Status, WStr, Win32, WinError, foundation as f, mem, shim,
+};
 use transom_syscalls::handle::{Handle as HandleValue, HandleFlags};
 use transom_syscalls::object::Object;
 use transom_syscalls::wait::locks::{ConditionVariable, CriticalSection, SrwLock};
 use transom_syscalls::wait::{
-    Alertable, Deadline, Event, Mutant, Semaphore, Waited, address, monotonic_now, signal_and_wait, wait_handles,
+    Alertable, Deadline, Event, Mutant, Semaphore, Waited, address, monotonic_now, signal_and_wait,
+    wait_handles, waiting::cell_of,
 };
 use windows_sys::Win32::System::Threading as t;
 
@@ -47,7 +50,12 @@ fn outcome(cx: &Cx, waited: Waited) -> u32 {
     waited.status().cast_unsigned()
 }
 
-fn insert(cx: &Cx, object: Arc<dyn Object>, access: u32, attributes: Ptr<SecurityAttributes>) -> Win32<Handle> {
+fn insert(
+    cx: &Cx,
+    object: Arc<dyn Object>,
+    access: u32,
+    attributes: Ptr<SecurityAttributes>,
+) -> Win32<Handle> {
     let flags = handle_flags(cx, attributes)?;
     Ok(cx.handles().insert(object, access, flags)?.into())
 }
@@ -139,7 +147,12 @@ fn PulseEvent(cx: &Cx, event: Handle) -> Win32<()> {
 
 /// Creates or opens a named or unnamed mutex object.
 #[shim(kernel32, ansi)]
-fn CreateMutexW(cx: &Cx, attributes: Ptr<SecurityAttributes>, owned: bool, name: Option<WStr>) -> Win32<Handle> {
+fn CreateMutexW(
+    cx: &Cx,
+    attributes: Ptr<SecurityAttributes>,
+    owned: bool,
+    name: Option<WStr>,
+) -> Win32<Handle> {
     named(cx, name, attributes, t::MUTEX_ALL_ACCESS, || Ok(Mutant::new(owned)))
 }
 
@@ -231,7 +244,13 @@ pub(crate) fn alert(alertable: bool) -> Alertable {
 
 /// Waits until one or all of the specified objects are in the signaled state or the time-out interval elapses.
 #[shim(kernel32, fails = -1)]
-fn WaitForMultipleObjects(cx: &Cx, count: u32, handles: Ptr<Handle>, all: bool, milliseconds: u32) -> Win32<u32> {
+fn WaitForMultipleObjects(
+    cx: &Cx,
+    count: u32,
+    handles: Ptr<Handle>,
+    all: bool,
+    milliseconds: u32,
+) -> Win32<u32> {
     WaitForMultipleObjectsEx(cx, count, handles, all, milliseconds, false)
 }
 
@@ -245,7 +264,7 @@ fn WaitForMultipleObjectsEx(
     milliseconds: u32,
     alertable: bool,
 ) -> Win32<u32> {
-    if count == 0 || count > t::MAXIMUM_WAIT_OBJECTS {
+    if count == 0 || count as usize > transom_syscalls::wait::MAX_OBJECTS {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
     let mut values = Vec::with_capacity(count as usize);
@@ -259,12 +278,18 @@ fn WaitForMultipleObjectsEx(
 
 /// Signals one object and waits on another as a single operation.
 #[shim(kernel32, fails = -1)]
-fn SignalObjectAndWait(cx: &Cx, signal: Handle, wait: Handle, milliseconds: u32, alertable: bool) -> Win32<u32> {
+fn SignalObjectAndWait(
+    cx: &Cx,
+    signal: Handle,
+    wait: Handle,
+    milliseconds: u32,
+    alertable: bool,
+) -> Win32<u32> {
     let (signal, wait) = (value(signal)?, value(super::handleapi::real(cx, wait)?)?);
     let waited = {
         let first = cx.handles().object(signal, 0)?;
         let second = cx.handles().object(wait, transom_syscalls::wait::waiting::SYNCHRONIZE)?;
-        signal_and_wait(&*first, &*second, deadline(milliseconds), alert(alertable))?
+        signal_and_wait(&*first, cell_of(&second)?, deadline(milliseconds), alert(alertable))?
     };
     Ok(outcome(cx, waited))
 }
@@ -329,13 +354,22 @@ fn InitializeCriticalSection(cx: &Cx, section: Ptr<CriticalSectionData>) -> Win3
 
 /// Initializes a critical section object and sets the spin count.
 #[shim(kernel32, ntdll(RtlInitializeCriticalSectionAndSpinCount))]
-fn InitializeCriticalSectionAndSpinCount(cx: &Cx, section: Ptr<CriticalSectionData>, spins: u32) -> Win32<()> {
+fn InitializeCriticalSectionAndSpinCount(
+    cx: &Cx,
+    section: Ptr<CriticalSectionData>,
+    spins: u32,
+) -> Win32<()> {
     InitializeCriticalSectionEx(cx, section, spins, 0)
 }
 
 /// Initializes a critical section object with a spin count and optional flags.
 #[shim(kernel32)]
-fn InitializeCriticalSectionEx(cx: &Cx, section: Ptr<CriticalSectionData>, spins: u32, _flags: u32) -> Win32<()> {
+fn InitializeCriticalSectionEx(
+    cx: &Cx,
+    section: Ptr<CriticalSectionData>,
+    spins: u32,
+    _flags: u32,
+) -> Win32<()> {
     Ok(section.write(
         cx,
         CriticalSectionData {
@@ -412,7 +446,10 @@ fn srw(lock: Ptr<u32>) -> Win32<SrwLock<'static>> {
 }
 
 /// Initializes a slim reader/writer lock, a condition variable or a one-time structure.
-#[shim(kernel32(InitializeSRWLock, InitializeConditionVariable, InitOnceInitialize), ntdll(RtlInitializeSRWLock, RtlInitializeConditionVariable, RtlRunOnceInitialize))]
+#[shim(
+    kernel32(InitializeSRWLock, InitializeConditionVariable, InitOnceInitialize),
+    ntdll(RtlInitializeSRWLock, RtlInitializeConditionVariable, RtlRunOnceInitialize)
+)]
 fn InitializeSRWLock(cx: &Cx, lock: Ptr<usize>) -> Win32<()> {
     Ok(lock.write(cx, 0)?)
 }
@@ -483,7 +520,11 @@ fn SleepConditionVariableSRW(
     let lock = srw(lock)?;
     let release = || if shared { lock.release_shared() } else { lock.release_exclusive() };
     let woken = ConditionVariable(variable.atomic()?).sleep(deadline(milliseconds), release)?;
-    if shared { lock.shared()? } else { lock.exclusive()? }
+    if shared {
+        lock.shared()?
+    } else {
+        lock.exclusive()?
+    }
     if woken { Ok(()) } else { Err(WinError::Code(f::ERROR_TIMEOUT)) }
 }
 
@@ -532,4 +573,3 @@ fn WakeByAddressSingle(at: Ptr<u8>) {
 fn WakeByAddressAll(at: Ptr<u8>) {
     address::wake_address(at.addr(), true);
 }
-

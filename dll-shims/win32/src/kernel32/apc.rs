@@ -1,0 +1,22 @@
+//! User APCs: running those of the calling thread, queueing for another.
+
+use transom_sdk::{Cx, Func, Handle, Win32, shim};
+use transom_syscalls::thread::{Apc, ApcKind, ThreadObject};
+use windows_sys::Win32::System::Threading::THREAD_SET_CONTEXT;
+
+/// Runs the calling thread's queued APCs, including those that they queue.
+pub(crate) fn run_pending(cx: &Cx) {
+    loop {
+        // The thread's object is not held across the guest call.
+        let Some(apc) = transom_syscalls::thread::current().next_apc() else { return };
+        cx.call(Func(apc.routine), &apc.arguments);
+    }
+}
+
+/// Adds a user-mode asynchronous procedure call to the APC queue of the specified thread.
+#[shim(kernel32)]
+fn QueueUserAPC(cx: &Cx, routine: Func, thread: Handle, data: usize) -> Win32<u32> {
+    let thread = cx.object::<ThreadObject>(super::handleapi::real(cx, thread)?, THREAD_SET_CONTEXT)?;
+    thread.queue_apc(Apc { routine: routine.0, arguments: [data as u64, 0, 0], kind: ApcKind::User });
+    Ok(1)
+}

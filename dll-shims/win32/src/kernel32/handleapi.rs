@@ -1,0 +1,107 @@
+//! `handleapi.h`: handles.
+
+use std::sync::Arc;
+
+use transom_sdk::{Cx, Handle, Out, Win32, WinError, foundation as f, shim};
+use transom_syscalls::handle::{Handle as Value, HandleFlags};
+use transom_syscalls::object::Object;
+use windows_sys::Win32::System::Threading::THREAD_ALL_ACCESS;
+
+const CURRENT_PROCESS: i64 = -1;
+const CURRENT_THREAD: i64 = -2;
+const INVALID: WinError = WinError::Code(f::ERROR_INVALID_HANDLE);
+
+/// A real handle for the calling thread's pseudo-handle, made once per thread.
+#[derive(Default)]
+struct OwnHandle(std::sync::OnceLock<i64>);
+
+/// Resolves the pseudo-handle of the current thread to a real handle; others pass.
+pub(crate) fn real(cx: &Cx, handle: Handle) -> Win32<Handle> {
+    if handle.0 != CURRENT_THREAD {
+        return Ok(handle);
+    }
+    let own = cx.local::<OwnHandle>();
+    if let Some(&known) = own.0.get() {
+        return Ok(Handle(known));
+    }
+    let object: Arc<dyn Object> = transom_syscalls::thread::current().to_arc();
+    let made = cx.handles().insert(object, THREAD_ALL_ACCESS, HandleFlags::default())?;
+    Ok(Handle(*own.0.get_or_init(|| made.0.into())))
+}
+
+pub(crate) fn value(handle: Handle) -> Win32<Value> {
+    Value::from_guest(handle.0.cast_unsigned()).ok_or(INVALID)
+}
+
+/// Closes an open object handle.
+#[shim(kernel32)]
+fn CloseHandle(cx: &Cx, handle: Handle) -> Win32<()> {
+    // Closing a pseudo-handle does nothing, successfully.
+    if matches!(handle.0, CURRENT_PROCESS | CURRENT_THREAD) {
+        return Ok(());
+    }
+    Ok(cx.handles().close(value(handle)?)?)
+}
+
+/// Duplicates an object handle within the calling process.
+#[shim(kernel32, partial = "only within the calling process")]
+fn DuplicateHandle(
+    cx: &Cx,
+    from_process: Handle,
+    handle: Handle,
+    to_process: Handle,
+    out: Option<Out<Handle>>,
+    access: u32,
+    inherit: bool,
+    options: u32,
+) -> Win32<()> {
+    if from_process.0 != CURRENT_PROCESS || to_process.0 != CURRENT_PROCESS {
+        return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
+    }
+    if handle.0 == CURRENT_PROCESS {
+        // The pseudo-handle is the process's own; a duplicate of it serves wherever the process handle does.
+        if let Some(out) = out {
+            out.write(cx, handle)?;
+        }
+        return Ok(());
+    }
+    let same = options & f::DUPLICATE_SAME_ACCESS != 0;
+    let close = options & f::DUPLICATE_CLOSE_SOURCE != 0;
+    let source = value(real(cx, handle)?)?;
+    let copy = cx.handles().duplicate(source, (!same).then_some(access), inherit, close)?;
+    if let Some(out) = out {
+        out.write(cx, copy.into())?;
+    }
+    Ok(())
+}
+
+/// Retrieves certain properties of an object handle.
+#[shim(kernel32)]
+fn GetHandleInformation(cx: &Cx, handle: Handle, out: Out<u32>) -> Win32<()> {
+    let flags = cx.handles().flags(value(handle)?)?;
+    let inherit = if flags.inherit { f::HANDLE_FLAG_INHERIT } else { 0 };
+    let protect = if flags.protect_from_close { f::HANDLE_FLAG_PROTECT_FROM_CLOSE } else { 0 };
+    Ok(out.write(cx, inherit | protect)?)
+}
+
+/// Sets certain properties of an object handle.
+#[shim(kernel32)]
+fn SetHandleInformation(cx: &Cx, handle: Handle, mask: u32, set: u32) -> Win32<()> {
+    let handle = value(handle)?;
+    let mut flags = cx.handles().flags(handle)?;
+    if mask & f::HANDLE_FLAG_INHERIT != 0 {
+        flags.inherit = set & f::HANDLE_FLAG_INHERIT != 0;
+    }
+    if mask & f::HANDLE_FLAG_PROTECT_FROM_CLOSE != 0 {
+        flags.protect_from_close = set & f::HANDLE_FLAG_PROTECT_FROM_CLOSE != 0;
+    }
+    Ok(cx.handles().set_flags(handle, flags)?)
+}
+
+/// Compares two object handles to determine if they refer to the same underlying kernel object.
+#[shim(kernel32)]
+fn CompareObjectHandles(cx: &Cx, first: Handle, second: Handle) -> Win32<bool> {
+    let a = cx.handles().object(value(real(cx, first)?)?, 0)?.to_arc();
+    let b = cx.handles().object(value(real(cx, second)?)?, 0)?.to_arc();
+    Ok(Arc::ptr_eq(&a, &b))
+}
