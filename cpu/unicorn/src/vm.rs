@@ -79,11 +79,12 @@ const fn request(kind: ControlType, count: u32) -> ControlType {
 }
 
 impl Vm {
-    /// Makes a processor. The baton must be held (Unicorn's start-up is not thread-safe).
+    /// Makes a processor. One at a time: the caller holds the lock on the idle ones.
     pub(crate) fn create<I: Isa>(
         host: &'static dyn Host,
         shared: &'static crate::Shared,
     ) -> Result<&'static Self, String> {
+        let _small_pages = SmallPages::new();
         let mut uc: *mut uc_engine = core::ptr::null_mut();
         // SAFETY: `uc` is written on success; the control requests have the arguments that their kinds take.
         unsafe {
@@ -181,6 +182,36 @@ impl Vm {
                 uc_ctl(self.cpu.uc, request(ControlType::TB_FLUSH, 0));
                 translated.clear();
             }
+        }
+    }
+}
+
+/// No huge pages for this process while it lives. Unicorn asks for huge pages for its code cache and touches the first byte
+/// of it: clearing 2 MiB is two thirds of what it takes to make a processor. Later parts of the cache get them.
+struct SmallPages {
+    was_off: bool,
+}
+
+impl SmallPages {
+    fn new() -> Self {
+        // SAFETY: plain requests about the calling process.
+        let was_off = unsafe { libc::prctl(libc::PR_GET_THP_DISABLE, 0, 0, 0, 0) } != 0;
+        if !was_off {
+            Self::set(1);
+        }
+        Self { was_off }
+    }
+
+    fn set(off: libc::c_ulong) {
+        // SAFETY: as above. Refusal costs time only.
+        unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, off, 0, 0, 0) };
+    }
+}
+
+impl Drop for SmallPages {
+    fn drop(&mut self) {
+        if !self.was_off {
+            Self::set(0);
         }
     }
 }

@@ -45,8 +45,16 @@ const HFLAGS: usize = 176;
 const SEGMENTS: usize = 184;
 const SEGMENT_STRIDE: usize = 24;
 const SEGMENT_BASE: usize = 8;
+const SEGMENT_LIMIT: usize = 16;
+const SEGMENT_FLAGS: usize = 20;
 const VECTORS: usize = 824;
 const VECTOR_STRIDE: usize = 64;
+
+/// The privilege level in QEMU's `hflags`.
+const PRIVILEGE: u32 = 3;
+/// Protection without paging, x87 errors as exceptions; SSE with exceptions.
+const CR0: u64 = 0x33;
+const CR4: u64 = 0x600;
 
 /// Segment registers in QEMU's order.
 const ES: usize = 0;
@@ -152,11 +160,16 @@ fn initialise(cpu: Cpu, support: u64, code: u32) -> Result<(), String> {
     let table =
         unicorn_engine_sys::uc_x86_mmr { selector: 0, base: support + GDT, limit: GDT_LEN - 1, flags: 0 };
     write(cpu.uc, Reg::GDTR as i32, &table)?;
+    write(cpu.uc, Reg::CR0 as i32, &CR0)?;
+    write(cpu.uc, Reg::CR4 as i32, &CR4)?;
+    // What loading the segment registers from the table would give, without Unicorn's checks of privilege changes.
+    let code_flags = if code == CODE64 { 0xAF_FB00 } else { 0xCF_FB00 };
     for (n, selector) in [(ES, DATA), (CS, code), (SS, DATA), (DS, DATA), (FS, TEB), (GS, DATA)] {
         cpu.regs.set_half(segment(n), selector);
+        cpu.regs.set_half(segment(n) + SEGMENT_LIMIT, u32::MAX);
+        cpu.regs.set_half(segment(n) + SEGMENT_FLAGS, if n == CS { code_flags } else { 0xCF_F300 });
     }
-    // Privilege level 3.
-    cpu.regs.set_half(HFLAGS, cpu.regs.half(HFLAGS) | 3);
+    cpu.regs.set_half(HFLAGS, cpu.regs.half(HFLAGS) | PRIVILEGE);
     write(cpu.uc, Reg::EFLAGS as i32, &FLAGS_ALWAYS)?;
     write(cpu.uc, Reg::MXCSR as i32, &0x1F80u32)?;
     write(cpu.uc, Reg::FPTAG as i32, &0xFFFFu16)?;
@@ -221,7 +234,7 @@ impl Isa for Amd64 {
     const MACHINE: Machine = Machine::Amd64;
     const ARCH: Arch = Arch::X86;
     const MODE: Mode = Mode::MODE_64;
-    const MODEL: u32 = X86CpuModel::QEMU64 as u32;
+    const MODEL: u32 = X86CpuModel::WESTMERE as u32;
     const LAYOUT: Layout = Layout {
         general: &GENERAL64,
         pc: (Reg::RIP as i32, RIP),
@@ -424,7 +437,7 @@ impl Isa for I386 {
     const MACHINE: Machine = Machine::I386;
     const ARCH: Arch = Arch::X86;
     const MODE: Mode = Mode::MODE_32;
-    const MODEL: u32 = X86CpuModel::QEMU32 as u32;
+    const MODEL: u32 = X86CpuModel::WESTMERE as u32;
     const LAYOUT: Layout = Layout {
         general: &GENERAL32,
         pc: (Reg::EIP as i32, RIP),

@@ -50,6 +50,10 @@ impl Host for World {
 
 impl World {
     pub fn new(machine: Machine) -> &'static Self {
+        Self::with_entry(machine, transom_unicorn::transom_engine_entry)
+    }
+
+    pub fn with_entry(machine: Machine, entry: transom_cpu::external::Entry) -> &'static Self {
         let table = ThunkTable::new().unwrap();
         table.reserve(1).unwrap();
         let world: &'static Self = Box::leak(Box::new(Self {
@@ -62,10 +66,8 @@ impl World {
         }));
         let support = world.map(0x1000, RWX);
         let request = Request { machine, host: world, support, support_len: 0x1000 };
-        // SAFETY: the library's own entry, linked in.
-        let created =
-            unsafe { transom_cpu::external::create(transom_unicorn::transom_engine_entry, &request) }
-                .unwrap();
+        // SAFETY: the library's own entry.
+        let created = unsafe { transom_cpu::external::create(entry, &request) }.unwrap();
         assert!(world.engine.set(Box::leak(created.engine)).is_ok());
         world
     }
