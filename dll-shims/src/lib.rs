@@ -5,5 +5,16 @@ use transom_sdk::Dll;
 /// The built-in DLLs, a list per crate, each sorted by name.
 pub static DLLS: &[&[Dll]] = &[transom_crt::DLLS, transom_win32::DLLS];
 
-/// Other names of built-in DLLs.
-pub static ALIASES: &[(&str, &str)] = &[("kernelbase.dll", "kernel32.dll")];
+/// Other names of built-in DLLs: DLLs that Windows splits off, which API sets name as hosts, to those that document the functions.
+pub static ALIASES: &[(&str, &str)] = &[
+    ("combase.dll", "ole32.dll"),
+    ("coml2.dll", "ole32.dll"),
+    ("cryptsp.dll", "advapi32.dll"),
+    ("gdi32full.dll", "gdi32.dll"),
+    ("kernel.appcore.dll", "kernel32.dll"),
+    ("kernelbase.dll", "kernel32.dll"),
+    ("ntmarta.dll", "advapi32.dll"),
+    ("sechost.dll", "advapi32.dll"),
+    ("windows.storage.dll", "shell32.dll"),
+    ("winmmbase.dll", "winmm.dll"),
+];

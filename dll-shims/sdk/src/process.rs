@@ -277,8 +277,14 @@ impl Process {
     /// The built-in DLL of that name or alias.
     #[must_use]
     pub fn find_dll(&self, name: &str) -> Option<&'static Dll> {
-        let name = self.aliases.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, real)| real);
-        self.dlls.iter().find_map(|dlls| dlls.binary_search_by(|d| d.name.cmp(name)).ok().map(|i| &dlls[i]))
+        let built_in = |name: &str| {
+            self.dlls
+                .iter()
+                .find_map(|dlls| dlls.binary_search_by(|d| d.name.cmp(name)).ok().map(|i| &dlls[i]))
+        };
+        let alias =
+            || self.aliases.iter().find(|(alias, _)| *alias == name).and_then(|(_, real)| built_in(real));
+        built_in(name).or_else(alias)
     }
 }
 
