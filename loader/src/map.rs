@@ -42,6 +42,7 @@ impl ImageBytes for GuestImage {
         }
     }
 
+    #[expect(clippy::misnamed_getters, reason = "the trait means the base that stored addresses count from")]
     fn base(&self) -> u64 {
         self.linked
     }

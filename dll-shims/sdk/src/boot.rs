@@ -1,9 +1,8 @@
 //! Starting a process: from options to the program's entry point.
 
 use std::fs::File;
-use std::path::Path;
 
-use transom_loader::modules::{LoadError, Modules};
+use transom_loader::modules::{DosPath, LoadError, Modules};
 use transom_loader::peb::{self, Parameters, PebInit, Words};
 use transom_loader::search::SearchPath;
 
@@ -32,7 +31,7 @@ impl Process {
         info: ProgramInfo,
         search: SearchPath,
         parameters: Parameters,
-        dos_path: Box<dyn Fn(&Path) -> Vec<u16> + Send + Sync>,
+        dos_path: DosPath,
     ) -> Result<core::convert::Infallible, LoadError> {
         let w = Words { wide: self.machine.is_64() };
         self.set_modules(Modules::new(self.machine, self.memory.clone(), self, search, dos_path)?);

@@ -20,7 +20,9 @@ use crate::process::Process;
 use crate::shim::{Dll, Target};
 
 /// Thunks in a page.
-const PER_PAGE: usize = PAGE as usize / THUNK_SIZE;
+const PER_PAGE: usize = PAGE_LEN / THUNK_SIZE;
+/// A page in bytes, for buffers.
+const PAGE_LEN: usize = 4096;
 /// Room for leaf stubs in bytes.
 const LEAF_ROOM: u64 = 0x4000;
 
@@ -165,7 +167,7 @@ impl BuiltinImage {
         if state.written[page] {
             return Some(());
         }
-        let mut code = [0xCCu8; PAGE as usize];
+        let mut code = [0xCCu8; PAGE_LEN];
         let from = page * PER_PAGE;
         let exports = &self.dll.exports[from..self.dll.exports.len().min(from + PER_PAGE)];
         for (i, export) in exports.iter().enumerate() {

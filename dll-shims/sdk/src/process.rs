@@ -350,6 +350,7 @@ impl Host for Process {
         })
     }
 
+    #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "the trait's contract: the faulting thread's block")]
     fn fault(&self, block: *mut ThreadBlock, fault: Fault, context: &mut Context) {
         // SAFETY: faults come from guest code, which runs on attached threads only.
         let cx = unsafe { &*(*block).user.cast::<Cx>() };

@@ -35,7 +35,7 @@ use crate::search::SearchPath;
 /// What a module is made of.
 pub enum Kind {
     /// A file's image.
-    Image(Mapped),
+    Image(Box<Mapped>),
     /// A DLL that Transom implements.
     Builtin(Arc<dyn BuiltinDll>),
 }

@@ -44,7 +44,8 @@ impl Ldr {
     pub fn new(w: Words, memory: &Memory, arena: &mut Arena) -> Result<Self> {
         let addr = arena.take(memory, w.pick(0x30, 0x58))?;
         let this = Self { addr, w };
-        mem::write(addr, &(w.pick(0x30, 0x58) as u32)).map_err(fault)?;
+        let length: u32 = if w.wide { 0x58 } else { 0x30 };
+        mem::write(addr, &length).map_err(fault)?;
         mem::write(addr + 4, &1u32).map_err(fault)?;
         for list in 0..LISTS {
             let head = this.head(list);

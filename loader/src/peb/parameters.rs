@@ -49,10 +49,10 @@ pub fn write_environment(memory: &Memory, block: &[u16]) -> Result<u64> {
 /// If guest memory is exhausted.
 pub fn write_parameters(w: Words, memory: &Memory, arena: &mut Arena, p: &Parameters) -> Result<u64> {
     const NORMALIZED: u32 = 1;
-    const SIZE: u64 = 0x440;
+    const SIZE: u32 = 0x440;
     /// Room that SetCurrentDirectory may use.
     const PATH_ROOM: u64 = 0x208;
-    let at = arena.take(memory, SIZE)?;
+    let at = arena.take(memory, SIZE.into())?;
     let directory = arena.take(memory, PATH_ROOM.max(2 * p.current_directory.len() as u64 + 2))?;
     mem::write_slice(directory, &p.current_directory).map_err(fault)?;
     let image = arena.text(memory, &p.image_path)?;
@@ -63,8 +63,8 @@ pub fn write_parameters(w: Words, memory: &Memory, arena: &mut Arena, p: &Parame
     mem::copy_out(runtime, &p.runtime_data).map_err(fault)?;
     let environment = write_environment(memory, &p.environment)?;
     let fill = || {
-        mem::write(at, &(SIZE as u32))?;
-        mem::write(at + 4, &(SIZE as u32))?;
+        mem::write(at, &SIZE)?;
+        mem::write(at + 4, &SIZE)?;
         mem::write(at + 8, &NORMALIZED)?;
         let std = w.pick(0x18, 0x20);
         for (i, handle) in p.std_handles.iter().enumerate() {
