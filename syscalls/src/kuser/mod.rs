@@ -1,7 +1,7 @@
 //! KUSER_SHARED_DATA: the page at 0x7ffe0000 where Windows publishes clocks, version and processor features, and
 //! which runtimes read without a call.
 //!
-//! Facts are filled in once ([`facts`]). The clocks have to run, yet nothing may wake an idle process. So the page
+//! Facts are filled in once (in `facts.rs`). The clocks have to run, yet nothing may wake an idle process. So the page
 //! begins inaccessible; the first load faults, and [`Kuser::handle_fault`] writes the current time, shows the page and
 //! starts a thread that renews it every millisecond. When the process has used no processor time for a few ticks, the
 //! thread hides the page again and sleeps until the next fault. A program that never looks never has the thread.

@@ -81,7 +81,7 @@ impl Memory {
         // guard, the stack is full.
         let floor = base + 2 * PAGE;
         let limit = page.saturating_sub(STEP - PAGE).max(floor).min(page);
-        let full = page < floor + PAGE;
+        let full = page < floor;
         let prot = protect::host(PAGE_READWRITE, self.executes());
         let (start, growth) =
             if full { (page, Growth::Overflow(page)) } else { (limit, Growth::Grown(limit)) };

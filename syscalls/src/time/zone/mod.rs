@@ -1,7 +1,7 @@
 //! Time zones: the local one from `TZ` or `/etc/localtime`, as Windows describes zones.
 //!
-//! Linux keeps, for each zone, the list of all changes of offset ever made, and a rule for the future ([`tzif`],
-//! [`posix`]). Windows thinks in years: a bias, and two dates in each year when daylight saving begins and ends
+//! Linux keeps, for each zone, the list of all changes of offset ever made, and a rule for the future (`tzif.rs`,
+//! `posix.rs`). Windows thinks in years: a bias, and two dates in each year when daylight saving begins and ends
 //! ([`Zone::year`]). Conversions of a point in time use the list, so history is right.
 
 mod posix;
