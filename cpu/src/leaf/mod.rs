@@ -12,6 +12,8 @@
 //! What does *not* live here: the choice of which export has a leaf (the DLL tables), and the shims behind them.
 
 pub mod interlocked;
+pub mod memory;
+pub mod strings;
 pub mod sync;
 pub mod thread;
 pub mod time;
