@@ -159,3 +159,38 @@ fn executable_heaps_give_executable_blocks() {
     let block = heaps.process().alloc(100, false).unwrap();
     assert!(!heaps.space.memory.permissions(block).unwrap().execute);
 }
+
+/// mimalloc remembers, for each thread, the heap used last; a new heap at a destroyed one's address is another heap.
+#[test]
+fn threads_outlive_the_heaps_they_used() {
+    let heaps = heaps(8);
+    let rounds = 200;
+    let barrier = std::sync::Barrier::new(3);
+    let current = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for seed in 1..3u64 {
+            let (heaps, barrier, current) = (&heaps, &barrier, &current);
+            scope.spawn(move || {
+                for round in 0..rounds {
+                    barrier.wait();
+                    let blocks = heaps.with(current.load(Ordering::Relaxed), |heap| {
+                        let blocks: Vec<_> = (0..50)
+                            .map(|i| heap.alloc((i * 97 + round) % 5000 * seed, true).unwrap())
+                            .collect();
+                        blocks.iter().skip(25).for_each(|block| heap.free(*block).unwrap());
+                        blocks
+                    });
+                    assert_eq!(blocks.map(|blocks| blocks.len()), Some(50));
+                    barrier.wait();
+                }
+            });
+        }
+        for _ in 0..rounds {
+            current.store(heaps.create(0, 0, 0).unwrap(), Ordering::Relaxed);
+            barrier.wait();
+            barrier.wait();
+            heaps.destroy(current.load(Ordering::Relaxed)).unwrap();
+        }
+    });
+    assert!(heaps.handles().is_empty());
+}
