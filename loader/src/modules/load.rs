@@ -160,7 +160,14 @@ impl Modules {
         let dos: Arc<[u16]> = (self.dos_path)(&path).into();
         let mapped = map::map(&self.memory, file, &shown, Arc::clone(&dos))?;
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().to_ascii_lowercase());
-        self.add(name, dos.to_vec(), path, mapped.range.base, mapped.range.size, Kind::Image(Box::new(mapped)))
+        self.add(
+            name,
+            dos.to_vec(),
+            path,
+            mapped.range.base,
+            mapped.range.size,
+            Kind::Image(Box::new(mapped)),
+        )
     }
 
     pub(super) fn add_builtin(&self, dll: Arc<dyn BuiltinDll>) -> Result<Arc<Module>, LoadError> {

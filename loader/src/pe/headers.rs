@@ -201,84 +201,61 @@ impl Headers {
 
     /// Checks the fields that need neither directories nor sections.
     fn check_fields(&self, optional_at: u64) -> Result<(), PeError> {
-        let fail = |field: Field, reason: String| {
-            // PE32 has BaseOfData before ImageBase.
-            let shift = if field == Field::ImageBase && !self.machine.is_64() { 4 } else { 0 };
-            Err(PeError::Header {
-                field: field.name(),
-                offset: field_offset(optional_at, field) + shift,
-                reason,
-            })
-        };
-        let characteristics = self.characteristics;
-        if characteristics & IMAGE_FILE_EXECUTABLE_IMAGE == 0 {
-            return fail(
-                Field::Characteristics,
-                format!("{characteristics:#x} lacks IMAGE_FILE_EXECUTABLE_IMAGE: the linker found errors"),
-            );
+        let Some((field, reason)) = self.layout_fault().or_else(|| self.size_fault()) else { return Ok(()) };
+        // PE32 has BaseOfData before ImageBase.
+        let shift = if field == Field::ImageBase && !self.machine.is_64() { 4 } else { 0 };
+        Err(PeError::Header { field: field.name(), offset: field_offset(optional_at, field) + shift, reason })
+    }
+
+    /// What is wrong with flags and alignments, if anything.
+    fn layout_fault(&self) -> Option<(Field, String)> {
+        let (section, file) = (self.section_alignment, self.file_alignment);
+        if self.characteristics & IMAGE_FILE_EXECUTABLE_IMAGE == 0 {
+            let flags = self.characteristics;
+            let reason = format!("{flags:#x} lacks IMAGE_FILE_EXECUTABLE_IMAGE: the linker found errors");
+            return Some((Field::Characteristics, reason));
         }
-        if !self.section_alignment.is_power_of_two() || self.section_alignment > MAX_IMAGE {
-            return fail(
-                Field::SectionAlignment,
-                format!("{:#x} is not a power of two", self.section_alignment),
-            );
+        if !section.is_power_of_two() || section > MAX_IMAGE {
+            return Some((Field::SectionAlignment, format!("{section:#x} is not a power of two")));
         }
-        if !self.file_alignment.is_power_of_two() || self.file_alignment > self.section_alignment {
-            return fail(
-                Field::FileAlignment,
-                format!(
-                    "{:#x} is not a power of two up to SectionAlignment ({:#x})",
-                    self.file_alignment, self.section_alignment
-                ),
-            );
+        if !file.is_power_of_two() || file > section {
+            let reason = format!("{file:#x} is not a power of two up to SectionAlignment ({section:#x})");
+            return Some((Field::FileAlignment, reason));
         }
-        if self.is_low_alignment() && self.file_alignment != self.section_alignment {
-            return fail(
-                Field::FileAlignment,
-                format!(
-                    "{:#x} must equal SectionAlignment ({:#x}), which is less than a page",
-                    self.file_alignment, self.section_alignment
-                ),
-            );
+        if self.is_low_alignment() && file != section {
+            let reason =
+                format!("{file:#x} must equal SectionAlignment ({section:#x}), which is less than a page");
+            return Some((Field::FileAlignment, reason));
         }
-        if !self.image_base.is_multiple_of(GRANULARITY) {
-            return fail(Field::ImageBase, format!("{:#x} is not a multiple of 64 KiB", self.image_base));
-        }
-        if self.size_of_image == 0 || self.size_of_image > MAX_IMAGE {
-            return fail(
-                Field::SizeOfImage,
-                format!("{:#x} is not between 1 byte and 2 GiB", self.size_of_image),
-            );
+        let base = self.image_base;
+        (!base.is_multiple_of(GRANULARITY))
+            .then(|| (Field::ImageBase, format!("{base:#x} is not a multiple of 64 KiB")))
+    }
+
+    /// What is wrong with sizes and with what has to lie within them, if anything.
+    fn size_fault(&self) -> Option<(Field, String)> {
+        let (base, image, headers) = (self.image_base, self.size_of_image, self.size_of_headers);
+        if image == 0 || image > MAX_IMAGE {
+            return Some((Field::SizeOfImage, format!("{image:#x} is not between 1 byte and 2 GiB")));
         }
         let limit = if self.machine.is_64() { 1 << 63 } else { 1 << 32 };
-        if self.image_base.checked_add(self.size_of_image.into()).is_none_or(|end| end > limit) {
-            return fail(
+        if base.checked_add(image.into()).is_none_or(|end| end > limit) {
+            return Some((
                 Field::ImageBase,
-                format!("{:#x} leaves no room for {:#x} bytes of image", self.image_base, self.size_of_image),
-            );
+                format!("{base:#x} leaves no room for {image:#x} bytes of image"),
+            ));
         }
-        if self.size_of_headers == 0 || self.size_of_headers > self.size_of_image {
-            return fail(
-                Field::SizeOfHeaders,
-                format!(
-                    "{:#x} is not between 1 byte and SizeOfImage ({:#x})",
-                    self.size_of_headers, self.size_of_image
-                ),
-            );
+        if headers == 0 || headers > image {
+            let reason = format!("{headers:#x} is not between 1 byte and SizeOfImage ({image:#x})");
+            return Some((Field::SizeOfHeaders, reason));
         }
-        if self.entry_point >= self.size_of_image {
-            return fail(
-                Field::AddressOfEntryPoint,
-                format!("{:#x} lies outside the image of {:#x} bytes", self.entry_point, self.size_of_image),
-            );
+        if self.entry_point >= image {
+            let reason = format!("{:#x} lies outside the image of {image:#x} bytes", self.entry_point);
+            return Some((Field::AddressOfEntryPoint, reason));
         }
-        if !self.is_dll() && self.stack_reserve > MAX_IMAGE.into() {
-            return fail(
-                Field::SizeOfStackReserve,
-                format!("{:#x} bytes of stack are more than 2 GiB", self.stack_reserve),
-            );
-        }
-        Ok(())
+        let stack = self.stack_reserve;
+        (!self.is_dll() && stack > MAX_IMAGE.into())
+            .then(|| (Field::SizeOfStackReserve, format!("{stack:#x} bytes of stack are more than 2 GiB")))
     }
 
     fn read_directories<O: ImageOptionalHeader>(
