@@ -1,6 +1,9 @@
 //! Choosing and loading the engine.
 
+use std::path::Path;
+
 use transom_cpu::engine::Engine;
+use transom_cpu::external;
 use transom_cpu::machine::Machine;
 use transom_sdk::Process;
 
@@ -23,8 +26,41 @@ pub(crate) fn create(
             Ok(Box::new(transom_cpu::native32::Native32::new(process, support)?))
         }
         (EngineChoice::Native, _) => Err(format!("this host cannot run {machine} code natively")),
-        (EngineChoice::Auto | EngineChoice::Unicorn, _) => {
-            Err("the Unicorn engine is not installed".to_owned())
-        }
+        (EngineChoice::Auto | EngineChoice::Unicorn, _) => unicorn(machine, process),
     }
+}
+
+/// File name of the Unicorn engine's library.
+const UNICORN: &str = "libtransom_unicorn.so";
+
+/// Loads the Unicorn engine: from beside this program, or from `../lib/transom`.
+fn unicorn(machine: Machine, process: &'static Process) -> Result<Box<dyn Engine>, String> {
+    let program = std::env::current_exe().map_err(|e| format!("finding the engine library: {e}"))?;
+    let folder = program.parent().unwrap_or(Path::new("/"));
+    let places = [folder.join(UNICORN), folder.join("../lib/transom").join(UNICORN)];
+    let Some(path) = places.iter().find(|p| p.exists()) else {
+        return Err(format!(
+            "{machine} code needs the Unicorn engine, which is not installed ({UNICORN} in {} or ../lib/transom; \
+             `cargo build --release -p transom-unicorn` builds it)",
+            folder.display()
+        ));
+    };
+    let failed = |e: libloading::Error| format!("{}: {e}", path.display());
+    // SAFETY: the library is Transom's own; its initialisers are those of its Rust and C parts.
+    let library = unsafe { libloading::Library::new(path) }.map_err(failed)?;
+    // SAFETY: the symbol is of this type in every build; `create` checks that the build is ours before using it.
+    let entry = unsafe { library.get::<external::Entry>(external::ENTRY) }.map(|s| *s).map_err(failed)?;
+    // The engine lives as long as the process.
+    std::mem::forget(library);
+    let (support, support_len) =
+        process.engine_support().map_err(|e| format!("no room for the engine: {e:?}"))?;
+    let request = external::Request { machine, host: process, support, support_len };
+    // SAFETY: what the library exports under this name, and it stays loaded.
+    let created = unsafe { external::create(entry, &request) }?;
+    #[cfg(target_arch = "x86_64")]
+    {
+        transom_cpu::signals::refresh_images();
+        transom_cpu::mem::register_table(created.guarded);
+    }
+    Ok(created.engine)
 }

@@ -94,10 +94,9 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     let process =
         Process::new(headers.machine, headers.is_large_address_aware(), process_options, DLLS, ALIASES)
             .map_err(|e| internal("starting", &e))?;
-    process.set_engine(
-        engine::create(options.engine, headers.machine, process)
-            .map_err(|e| Failure::CannotRun(format!("{shown}: {e}")))?,
-    );
+    let engine = engine::create(options.engine, headers.machine, process)
+        .map_err(|e| Failure::CannotRun(format!("{shown}: {e}")))?;
+    process.set_engine(engine).map_err(|e| internal("starting", &e))?;
     let dos = process.files().names.to_dos(path.as_os_str().as_bytes());
     let mut line = vec![dos.clone()];
     line.extend(options.args.iter().map(|a| wide(a)));

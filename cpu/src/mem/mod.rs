@@ -23,7 +23,7 @@ use portable as host;
 use x86_64 as host;
 
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::{ExceptionTable, fix_up, own_table};
+pub use x86_64::{ExceptionTable, fix_up, own_table, register_table, table_of};
 
 pub use strings::{read_cstr, read_wstr, strlen8, strlen16};
 

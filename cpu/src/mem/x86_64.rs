@@ -4,6 +4,8 @@
 //! go on at, both relative to the entry so that they need no relocation. The convention between these instructions and
 //! [`fix_up`]: r10 is 0 beforehand; if the access faults, the handler sets r10 to 1 and r11 to the faulting address.
 
+use core::sync::atomic::{AtomicUsize, Ordering};
+
 use core::arch::{asm, naked_asm};
 
 use super::BadAddress;
@@ -35,6 +37,32 @@ pub struct ExceptionTable {
 #[must_use]
 pub fn own_table() -> ExceptionTable {
     ExceptionTable { start: (&raw const TABLE_START).addr(), stop: (&raw const TABLE_STOP).addr() }
+}
+
+/// Tables of other images (engine libraries, plug-ins): start and stop addresses, zero where none is.
+static OTHERS: [(AtomicUsize, AtomicUsize); 16] = [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; 16];
+
+/// Makes the guarded accesses of another image known to the fault handler. False if there is no room for more tables.
+pub fn register_table(table: ExceptionTable) -> bool {
+    OTHERS.iter().any(|(start, stop)| {
+        let taken = start.compare_exchange(0, table.start, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if taken {
+            stop.store(table.stop, Ordering::Release);
+        }
+        taken
+    })
+}
+
+/// The table that knows the instruction at `rip`, if it is a guarded access. Async-signal-safe.
+#[must_use]
+pub fn table_of(rip: u64) -> Option<ExceptionTable> {
+    let others = OTHERS.iter().map(|(start, stop)| ExceptionTable {
+        start: start.load(Ordering::Acquire),
+        stop: stop.load(Ordering::Acquire),
+    });
+    std::iter::once(own_table())
+        .chain(others.take_while(|t| t.start != 0))
+        .find(|t| t.continuation(rip).is_some())
 }
 
 impl ExceptionTable {

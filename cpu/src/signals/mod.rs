@@ -205,16 +205,18 @@ fn fault(signal: libc::c_int, context: &mut libc::ucontext_t) -> bool {
     let trap = classify::Trap::new(signal, context);
     let host = HOST.get();
     let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
-    let guarded = mem::own_table().continuation(rip).is_some();
+    let guarded = mem::table_of(rip);
     let guest = interrupted_guest(context);
     if let (Some(address), Some(host)) = (trap.page_fault(), host)
-        && (guarded || guest.is_some())
+        && (guarded.is_some() || guest.is_some())
         && host.early_fault(address)
     {
         return false;
     }
     let address = trap.page_fault().unwrap_or(u64::MAX);
-    if guarded && mem::fix_up(mem::own_table(), &mut context.uc_mcontext.gregs, address) {
+    if let Some(table) = guarded
+        && mem::fix_up(table, &mut context.uc_mcontext.gregs, address)
+    {
         return false;
     }
     if let (Some(block), Some(host)) = (guest, host) {

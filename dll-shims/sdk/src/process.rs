@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
-use transom_cpu::engine::{Engine, Fault, Host, Permissions};
+use transom_cpu::engine::{Access, Engine, Fault, Host, Permissions};
 use transom_cpu::frame::Frame;
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
@@ -19,9 +19,11 @@ use transom_loader::pe::Symbol;
 use transom_syscalls::file::Files;
 use transom_syscalls::handle::{HandleFlags, HandleTable};
 use transom_syscalls::heap::Heaps;
+use transom_syscalls::kuser::Kuser;
 use transom_syscalls::memory::{Allocation, Growth, Memory, PAGE};
 use transom_syscalls::path::Config;
 use transom_syscalls::status::Result;
+use transom_syscalls::sysinfo::Architecture;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_READWRITE};
 
@@ -76,6 +78,7 @@ pub struct Process {
     /// Handles.
     pub handles: HandleTable,
     files: Arc<Files>,
+    kuser: OnceLock<Arc<Kuser>>,
     /// Thunks.
     pub thunks: ThunkTable,
     /// Topic states.
@@ -125,6 +128,7 @@ impl Process {
             heaps,
             handles: HandleTable::new(),
             files,
+            kuser: OnceLock::new(),
             thunks,
             states: States::default(),
             options,
@@ -141,8 +145,31 @@ impl Process {
     }
 
     /// Installs the engine. Once, before any thread attaches.
-    pub fn set_engine(&self, engine: Box<dyn Engine>) {
+    ///
+    /// # Errors
+    /// If KUSER_SHARED_DATA cannot be mapped.
+    pub fn set_engine(&'static self, engine: Box<dyn Engine>) -> Result<()> {
+        let architecture = match self.machine {
+            Machine::I386 => Architecture::X86,
+            Machine::Amd64 => Architecture::Amd64,
+            Machine::Arm64 => Architecture::Arm64,
+        };
+        let native = engine.name().starts_with("native");
+        let kuser = Kuser::map(&self.memory, architecture, !native)?;
+        let _ = self.kuser.set(kuser);
         let _ = self.engine.set(engine);
+        if !native {
+            self.memory.on_change(Box::new(|start, len| self.engine().memory_changed(start, len)));
+        }
+        Ok(())
+    }
+
+    /// Makes the clocks in KUSER_SHARED_DATA current, for engines that cannot notice that guest code reads them and for
+    /// shims that do.
+    pub fn touch_clocks(&self) {
+        if let Some(kuser) = self.kuser.get() {
+            kuser.touch();
+        }
     }
 
     /// The file services: drives, current directory, open files.
@@ -354,7 +381,10 @@ impl Host for Process {
     fn fault(&self, block: *mut ThreadBlock, fault: Fault, context: &mut Context) {
         // SAFETY: faults come from guest code, which runs on attached threads only.
         let cx = unsafe { &*(*block).user.cast::<Cx>() };
-        if let Fault::Memory { address, .. } = fault {
+        if let Fault::Memory { address, access } = fault {
+            if self.kuser.get().is_some_and(|k| k.handle_fault(address, access != Access::Read)) {
+                return;
+            }
             match self.memory.grow_stack(address) {
                 Growth::Grown(limit) => {
                     let _ = cx.teb().set_stack_limit(limit);

@@ -312,12 +312,13 @@ fn FlushInstructionCache(cx: &Cx, _process: Handle, start: Ptr<u8>, len: usize) 
 
 /// Determines whether the specified processor feature is supported.
 #[shim(kernel32)]
-fn IsProcessorFeaturePresent(_cx: &Cx, feature: u32) -> Win32<bool> {
+fn IsProcessorFeaturePresent(cx: &Cx, feature: u32) -> Win32<bool> {
     /// KUSER_SHARED_DATA's ProcessorFeatures.
     const FEATURES: u64 = 0x7FFE_0274;
     const COUNT: u32 = 64;
     if feature >= COUNT {
         return Ok(false);
     }
+    cx.process().touch_clocks();
     Ok(transom_sdk::mem::read::<u8>(FEATURES + u64::from(feature))? != 0)
 }
