@@ -67,6 +67,7 @@ impl Handle {
         u32::try_from(value).ok().filter(|v| *v >= 4).map(Self)
     }
 
+    #[inline]
     fn slot(self) -> Option<u32> {
         (self.0 / 4).checked_sub(1)
     }
@@ -134,6 +135,45 @@ impl Slot {
             object: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
+
+    /// Counts a pin; the state before.
+    #[inline]
+    fn pin(&self) -> u64 {
+        if single_threaded() {
+            let seen = self.state.load(Ordering::Relaxed);
+            self.state.store(seen + 1, Ordering::Relaxed);
+            return seen;
+        }
+        self.state.fetch_add(1, Ordering::Acquire)
+    }
+
+    /// Counts a pin less; the state before.
+    #[inline]
+    fn unpin(&self) -> u64 {
+        if single_threaded() {
+            let seen = self.state.load(Ordering::Relaxed);
+            self.state.store(seen - 1, Ordering::Relaxed);
+            return seen;
+        }
+        self.state.fetch_sub(1, Ordering::AcqRel)
+    }
+}
+
+/// Whether the process has never had a second thread: then a pin needs no atomic read-modify-write, which is most of what a
+/// lookup costs. glibc keeps the answer for such purposes, and changes it before a second thread begins.
+#[cfg(target_env = "gnu")]
+#[inline]
+fn single_threaded() -> bool {
+    unsafe extern "C" {
+        static __libc_single_threaded: core::ffi::c_char;
+    }
+    // SAFETY: a byte that only this thread can cause to change, by making a second thread.
+    unsafe { (&raw const __libc_single_threaded).read_volatile() != 0 }
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn single_threaded() -> bool {
+    false
 }
 
 /// A multiplicative hasher for object addresses, which need no protection against chosen keys.
@@ -190,6 +230,7 @@ fn address(object: &Arc<dyn Object>) -> usize {
 }
 
 /// Chunk and offset of a slot.
+#[inline]
 fn locate(slot: u32) -> (usize, usize) {
     let n = slot + FIRST_CHUNK;
     let chunk = n.ilog2() - FIRST_CHUNK.ilog2();
@@ -215,6 +256,7 @@ impl HandleTable {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    #[inline]
     fn slot(&self, handle: Handle) -> Option<(u32, &Slot)> {
         let index = handle.slot()?;
         let (chunk, offset) = locate(index);
@@ -225,9 +267,10 @@ impl HandleTable {
     }
 
     /// Pins the slot of a live handle.
+    #[inline]
     fn pin(&self, handle: Handle) -> Result<Pin<'_>> {
         let (index, slot) = self.slot(handle).ok_or(Status(f::STATUS_INVALID_HANDLE))?;
-        let seen = slot.state.fetch_add(1, Ordering::Acquire);
+        let seen = slot.pin();
         let pin = Pin { table: self, slot, index };
         if seen & LIVE == 0 {
             return Err(Status(f::STATUS_INVALID_HANDLE));
@@ -322,6 +365,7 @@ impl HandleTable {
     ///
     /// # Errors
     /// `STATUS_INVALID_HANDLE`; `STATUS_ACCESS_DENIED` if the handle does not grant all of `access`.
+    #[inline]
     pub fn object(&self, handle: Handle, access: u32) -> Result<ObjectRef<'_>> {
         let pin = self.pin(handle)?;
         pin.check(access)?;
@@ -333,6 +377,7 @@ impl HandleTable {
     /// # Errors
     /// `STATUS_INVALID_HANDLE`; `STATUS_OBJECT_TYPE_MISMATCH`; `STATUS_ACCESS_DENIED` if the handle does not grant
     /// all of `access`. They are checked in this order, as Windows does.
+    #[inline]
     pub fn get<T: Object>(&self, handle: Handle, access: u32) -> Result<Ref<'_, T>> {
         let pin = self.pin(handle)?;
         let any: &dyn Any = pin.object().as_ref();
@@ -478,6 +523,7 @@ impl HandleTable {
     }
 
     /// Releases a slot found CLOSING without pins; see the module documentation.
+    #[cold]
     fn release(&self, slot: &Slot, index: u32) {
         if slot.state.compare_exchange(CLOSING, 0, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return;
@@ -514,11 +560,13 @@ struct Pin<'a> {
 }
 
 impl Pin<'_> {
+    #[inline]
     fn object(&self) -> &Arc<dyn Object> {
         // SAFETY: `pin` handed out this value after seeing LIVE, so the object is initialised until the unpin.
         unsafe { (*self.slot.object.get()).assume_init_ref() }
     }
 
+    #[inline]
     fn check(&self, access: u32) -> Result<()> {
         if self.slot.access.load(Ordering::Relaxed) & access == access {
             Ok(())
@@ -529,8 +577,9 @@ impl Pin<'_> {
 }
 
 impl Drop for Pin<'_> {
+    #[inline]
     fn drop(&mut self) {
-        let seen = self.slot.state.fetch_sub(1, Ordering::AcqRel);
+        let seen = self.slot.unpin();
         if seen & (PINS | CLOSING) == CLOSING | 1 {
             self.table.release(self.slot, self.index);
         }

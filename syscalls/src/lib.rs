@@ -13,6 +13,7 @@ pub mod memory;
 pub mod object;
 pub mod path;
 pub mod pipe;
+pub mod port;
 pub mod process;
 #[cfg(test)]
 mod scratch;

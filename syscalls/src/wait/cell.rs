@@ -204,6 +204,12 @@ impl Cell {
         if self.shared { Scope::Shared } else { Scope::Private }
     }
 
+    /// The futex word's value now.
+    #[must_use]
+    pub fn futex_value(&self) -> u32 {
+        low(self.word.load(Ordering::Acquire))
+    }
+
     /// The tokens in a word.
     fn tokens(&self, w: u64) -> u64 {
         let field = (w & !O) >> T_SHIFT;
@@ -269,6 +275,7 @@ impl Cell {
 
     /// A registered waiter's look.
     pub fn claim(&self, mine: u32) -> Claim {
+        let mut seen = 0;
         self.change(|w| {
             let t = self.tokens(w);
             let passed = match self.rule {
@@ -276,13 +283,11 @@ impl Cell {
                 Rule::ManualTimer => t > 0,
                 _ => t > 0 && (self.shared || ticket(w) != mine || t >= waiters(w)),
             };
-            Some(match (passed, self.rule.is_gate()) {
-                (false, _) => (w, Claim::Sleep(low(w))),
-                (true, true) => (w - 1, Claim::Taken),
-                (true, false) => (w - 1 - T_ONE, Claim::Taken),
-            })
+            seen = low(w);
+            let taken = if self.rule.is_gate() { w - 1 } else { w.wrapping_sub(1 + T_ONE) };
+            passed.then_some((taken, Claim::Taken))
         })
-        .unwrap_or(Claim::Taken)
+        .unwrap_or(Claim::Sleep(seen))
     }
 
     /// A registered waiter leaves with nothing.
