@@ -8,10 +8,13 @@
 //! What does *not* live here: finding and opening the library (the `transom` command does).
 
 use core::ffi::c_char;
+use std::any::Any;
 use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use crate::engine::{Engine, Host};
 use crate::machine::Machine;
+use crate::mem::{self, BadAddress};
 
 /// Name of the exported function, with its terminating zero.
 pub const ENTRY: &CStr = c"transom_engine_entry";
@@ -31,7 +34,7 @@ pub fn abi() -> String {
         size_of::<crate::frame::Frame>(),
         size_of::<crate::block::ThreadBlock>(),
         size_of::<crate::context::Context>(),
-        size_of::<Created>(),
+        size_of::<Request>(),
         core::any::TypeId::of::<String>(),
     )
 }
@@ -48,6 +51,39 @@ pub struct Request {
     pub support: u64,
     /// Its length in bytes, at least [`SUPPORT_SIZE`].
     pub support_len: u64,
+    /// What the library leaves to the program.
+    pub services: Services,
+}
+
+/// What unwinds.
+pub type Payload = Box<dyn Any + Send>;
+
+/// What a library must not do itself because it links its own copies of the standard library and of this crate: unwinding
+/// (one copy of the standard library cannot catch what another threw), and guarded access to guest memory (the signal handler
+/// knows one image's table).
+#[derive(Clone, Copy, Debug)]
+pub struct Services {
+    /// Calls the closure and catches what unwinds out of it.
+    pub catch: fn(&mut dyn FnMut()) -> Result<(), Payload>,
+    /// Unwinds with this payload, without a panic message.
+    pub throw: fn(Payload) -> !,
+    /// [`mem::copy_in`].
+    pub copy_in: fn(u64, &mut [u8]) -> Result<(), BadAddress>,
+    /// [`mem::copy_out`].
+    pub copy_out: fn(u64, &[u8]) -> Result<(), BadAddress>,
+}
+
+impl Services {
+    /// The services of the image that this function is linked into.
+    #[must_use]
+    pub fn own() -> Self {
+        Self {
+            catch: |f| catch_unwind(AssertUnwindSafe(f)),
+            throw: |payload| resume_unwind(payload),
+            copy_in: mem::copy_in,
+            copy_out: mem::copy_out,
+        }
+    }
 }
 
 impl std::fmt::Debug for Request {
@@ -63,23 +99,8 @@ impl std::fmt::Debug for Request {
 /// Bytes of support memory that every engine makes do with.
 pub const SUPPORT_SIZE: u64 = 0x1000;
 
-/// What an engine library gives.
-pub struct Created {
-    /// The engine.
-    pub engine: Box<dyn Engine>,
-    /// Where the library's own guarded guest accesses are, for the signal handler.
-    #[cfg(target_arch = "x86_64")]
-    pub guarded: crate::mem::ExceptionTable,
-}
-
-impl std::fmt::Debug for Created {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Created").field("engine", &self.engine.name()).finish_non_exhaustive()
-    }
-}
-
 /// Where the library leaves its answer: an engine, or why there is none, in words.
-pub type Answer = Result<Created, String>;
+pub type Answer = Result<Box<dyn Engine>, String>;
 
 /// The exported function. `caller_abi` is the loader's [`abi`] as a C string; `answer` is written if 0 is returned. Any
 /// other value means that the two sides differ, and nothing was written: the text of the library's own [`abi`] was
@@ -99,7 +120,7 @@ pub type Entry = unsafe extern "C" fn(
 ///
 /// # Safety
 /// `entry` is what a library exports as [`ENTRY`], and the library stays loaded for the life of the process.
-pub unsafe fn create(entry: Entry, request: &Request) -> Result<Created, String> {
+pub unsafe fn create(entry: Entry, request: &Request) -> Answer {
     let ours = format!("{}\0", abi());
     let mut theirs = [0u8; 256];
     let mut answer: Option<Answer> = None;

@@ -4,12 +4,13 @@ use transom_cpu::context::{Arm64Context, Context};
 use transom_cpu::engine::{CallResult, Fault};
 use transom_cpu::frame::{Frame, Returns};
 use transom_cpu::machine::Machine;
-use transom_cpu::mem::{self, BadAddress};
+use transom_cpu::mem::BadAddress;
 use transom_cpu::thunk::THUNK_SIZE;
 use unicorn_engine_sys::{Arch, Arm64CpuModel, Mode, RegisterARM64 as Reg, RegisterARM64CP};
 
 use crate::isa::{Cpu, Event, Isa, RETURN_STUB_SIZE};
 use crate::registers::{Layout, read, write};
+use crate::services;
 
 /// `svc` number of a thunk. Windows itself uses small numbers for system calls.
 const SVC_THUNK: u32 = 0x5457;
@@ -191,7 +192,7 @@ impl Isa for Arm64 {
         }
         cpu.regs.set_word(SP, sp);
         cpu.regs.set_word(x(30), return_to);
-        mem::write_slice(sp, stack)?;
+        services::write_slice(sp, stack)?;
         Ok(sp)
     }
 

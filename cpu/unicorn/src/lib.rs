@@ -10,6 +10,7 @@
 //! | `registers` | the instance's register file, read in place |
 //! | `isa`, `arm64`, `x86`, `x87` | what differs between machines |
 //! | `baton` | one guest thread at a time: who runs, preemption |
+//! | `services` | what the program does for this library |
 //! | `changes` | mapping and code changes on their way to the instances |
 //!
 //! # Measurements that led here
@@ -49,9 +50,9 @@ use std::sync::{Mutex, PoisonError};
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
 use transom_cpu::engine::{CallResult, Engine, Host};
-use transom_cpu::external::{Answer, Created, Request, SUPPORT_SIZE};
+use transom_cpu::external::{Answer, Request, SUPPORT_SIZE};
 use transom_cpu::machine::Machine;
-use transom_cpu::mem;
+use transom_cpu::mem::BadAddress;
 use transom_cpu::thunk::THUNK_SIZE;
 
 use crate::arm64::Arm64;
@@ -68,6 +69,7 @@ mod changes;
 mod isa;
 mod registers;
 mod run;
+mod services;
 mod vm;
 mod x86;
 mod x87;
@@ -131,8 +133,9 @@ impl<I: Isa> Unicorn<I> {
         if request.support_len < SUPPORT_SIZE {
             return Err(format!("the Unicorn engine needs {SUPPORT_SIZE} bytes of support memory"));
         }
-        let bad = |e: mem::BadAddress| format!("support memory of the Unicorn engine: {e}");
-        mem::copy_out(request.support, &I::return_stub()).map_err(bad)?;
+        services::install(request.services);
+        let bad = |e: BadAddress| format!("support memory of the Unicorn engine: {e}");
+        services::write_slice(request.support, &I::return_stub()).map_err(bad)?;
         I::prepare_support(request.support).map_err(bad)?;
         let shared =
             Shared { baton: Baton::default(), changes: Changes::default(), support: request.support };
@@ -243,6 +246,10 @@ impl<I: Isa> Engine for Unicorn<I> {
         }
     }
 
+    fn return_trap(&self) -> u64 {
+        self.shared.support
+    }
+
     fn memory_changed(&self, start: u64, len: u64) {
         self.shared.changes.add(Change { kind: Kind::Mapping, start, len });
     }
@@ -257,15 +264,10 @@ impl<I: Isa> Engine for Unicorn<I> {
 /// # Errors
 /// What Unicorn refused, in words.
 pub fn create(request: &Request) -> Answer {
-    let engine: Box<dyn Engine> = match request.machine {
+    Ok(match request.machine {
         Machine::Arm64 => Box::new(Unicorn::<Arm64>::new(request)?),
         Machine::Amd64 => Box::new(Unicorn::<Amd64>::new(request)?),
         Machine::I386 => Box::new(Unicorn::<I386>::new(request)?),
-    };
-    Ok(Created {
-        engine,
-        #[cfg(target_arch = "x86_64")]
-        guarded: mem::own_table(),
     })
 }
 

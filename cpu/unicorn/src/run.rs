@@ -13,9 +13,6 @@
 //! that called Unicorn then loads the context if it is meant, or closes its level and unwinds further.
 
 use core::ffi::c_void;
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
 use transom_cpu::engine::{Access, CallResult, Fault, Level};
@@ -23,6 +20,7 @@ use transom_cpu::frame::{Frame, Returns};
 use unicorn_engine_sys::{uc_emu_start, uc_engine, uc_error};
 
 use crate::isa::{Cpu, Event, Isa};
+use crate::services::{Payload, catch, throw};
 use crate::vm::{Stop, Vm};
 
 /// Unicorn refuses deeper nesting on one instance (its limit is 64); calls from deeper move on to another processor.
@@ -102,7 +100,7 @@ fn call_shim<I: Isa>(vm: &Vm, index: u32) -> Result<(), Stop> {
     baton.park(vm.owner());
     let frame_ptr = &raw mut frame;
     // SAFETY: a bound entry takes the block, the frame and its own data, on the thread's host stack.
-    let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (bound.entry)(block, frame_ptr, bound.data) }));
+    let outcome = catch(|| unsafe { (bound.entry)(block, frame_ptr, bound.data) });
     vm.shared.retake::<I>(vm);
     // SAFETY: as above; the frame dies here.
     unsafe { (*block).frame = frame.previous };
@@ -176,11 +174,9 @@ pub(crate) unsafe fn open<I: Isa>(vm: &'static Vm, block: *mut ThreadBlock, star
     vm.shared.release(vm);
     match outcome {
         Ok(()) => result,
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => throw(payload),
     }
 }
-
-type Payload = Box<dyn Any + Send>;
 
 /// Prepares a call. A guest stack without room is the guest's fault, which it may mend (a guard page).
 fn begin_call<I: Isa>(vm: &Vm, this: *mut Level, sp: u64, target: u64, args: &[u64]) -> Result<(), Payload> {
@@ -262,7 +258,7 @@ fn report_fault<I: Isa>(vm: &Vm, fault: Fault) -> Result<(), Payload> {
     // SAFETY: the block of the thread that runs on this processor.
     unsafe { (*block).guest_sp = context.sp() };
     vm.shared.baton.park(vm.owner());
-    let outcome = catch_unwind(AssertUnwindSafe(|| vm.host.fault(block, fault, &mut context)));
+    let outcome = catch(|| vm.host.fault(block, fault, &mut context));
     vm.shared.retake::<I>(vm);
     outcome.map(|()| I::load(vm.cpu, &context))
 }
@@ -295,7 +291,7 @@ pub(crate) unsafe fn resume(block: *mut ThreadBlock, context: &Context) -> ! {
         }
         level
     };
-    resume_unwind(Box::new(Resume { target, context: context.clone() }))
+    throw(Box::new(Resume { target, context: context.clone() }))
 }
 
 /// Copies a processor's registers to another that goes on in its place.

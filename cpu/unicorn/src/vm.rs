@@ -5,7 +5,6 @@
 
 use core::cell::{Cell, RefCell, UnsafeCell};
 use core::ffi::{c_int, c_void};
-use std::any::Any;
 use std::collections::HashSet;
 
 use transom_cpu::block::ThreadBlock;
@@ -26,8 +25,8 @@ const SPACE: core::ops::Range<u64> = 0x1000..0x7FFF_FFFF_F000;
 const SPACE_START: *mut c_void = core::ptr::with_exposed_provenance_mut(0x1000);
 /// Size of a processor's cache of translated code, in bytes. Reserved; touched as it fills.
 const CODE_CACHE: u32 = 64 << 20;
-/// Granularity in which a processor remembers what it may have cached.
-const GRANULE_SHIFT: u32 = 16;
+/// Size of the pages of the TLB.
+const PAGE_SHIFT: u32 = 12;
 
 /// Why a processor left translated code for good.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ pub(crate) enum Stop {
     /// The guest faulted.
     Fault(Fault),
     /// A shim unwinds.
-    Unwind(Box<dyn Any + Send>),
+    Unwind(crate::services::Payload),
 }
 
 /// A virtual processor. Used by the holder of the baton only.
@@ -58,7 +57,7 @@ pub(crate) struct Vm {
     pub refused: Cell<Access>,
     /// Changes of memory that were taken into account.
     seen: Cell<u64>,
-    /// Granules whose pages may be in the TLB, and those from which code may have been translated.
+    /// Pages that may be in the TLB, and pages from which code may have been translated.
     cached: UnsafeCell<HashSet<u64>>,
     translated: UnsafeCell<HashSet<u64>>,
 }
@@ -216,17 +215,17 @@ impl Drop for SmallPages {
     }
 }
 
-/// Whether a change touches any of the granules.
-fn touches(granules: &HashSet<u64>, change: &Change) -> bool {
+/// Whether a change touches any of the pages.
+fn touches(pages: &HashSet<u64>, change: &Change) -> bool {
     if change.len == 0 {
         return false;
     }
-    let first = change.start >> GRANULE_SHIFT;
-    let last = change.start.saturating_add(change.len - 1) >> GRANULE_SHIFT;
-    if last - first < granules.len() as u64 {
-        (first..=last).any(|g| granules.contains(&g))
+    let first = change.start >> PAGE_SHIFT;
+    let last = change.start.saturating_add(change.len - 1) >> PAGE_SHIFT;
+    if last - first < pages.len() as u64 {
+        (first..=last).any(|g| pages.contains(&g))
     } else {
-        granules.iter().any(|g| (first..=last).contains(g))
+        pages.iter().any(|g| (first..=last).contains(g))
     }
 }
 
@@ -256,12 +255,12 @@ unsafe extern "C" fn fill_tlb(
         vm.refused.set(access);
         return false;
     };
-    let granule = page >> GRANULE_SHIFT;
+    let page_number = page >> PAGE_SHIFT;
     // SAFETY: the holder of the baton is the only user, and `apply` does not run while this does.
     unsafe {
-        (*vm.cached.get()).insert(granule);
+        (*vm.cached.get()).insert(page_number);
         if access == Access::Execute {
-            (*vm.translated.get()).insert(granule);
+            (*vm.translated.get()).insert(page_number);
         }
         entry.write(TlbEntry {
             paddr: page,

@@ -4,15 +4,16 @@
 //! no segment limits, so the descriptor table in the support memory matters only to code that reloads a selector.
 
 use transom_cpu::context::{Amd64Context, Context, I386Context};
-use transom_cpu::engine::{CallResult, Fault};
+use transom_cpu::engine::{Access, CallResult, Fault};
 use transom_cpu::frame::{Frame, Returns};
 use transom_cpu::machine::Machine;
-use transom_cpu::mem::{self, BadAddress};
+use transom_cpu::mem::BadAddress;
 use transom_cpu::thunk::THUNK_SIZE;
 use unicorn_engine_sys::{Arch, Mode, RegisterX86 as Reg, X86CpuModel};
 
 use crate::isa::{Cpu, Event, Isa, RETURN_STUB_SIZE};
 use crate::registers::{Layout, read, write};
+use crate::services;
 use crate::x87;
 
 /// Vector of a thunk, and of the return stub. Windows uses neither.
@@ -24,6 +25,7 @@ const DIVIDE: u32 = 0;
 const DEBUG: u32 = 1;
 const BREAKPOINT: u32 = 3;
 const OVERFLOW: u32 = 4;
+const BOUND: u32 = 5;
 const INVALID_OPCODE: u32 = 6;
 const PROTECTION: u32 = 13;
 const X87: u32 = 16;
@@ -69,6 +71,8 @@ const CODE32: u32 = 0x23;
 const DATA: u32 = 0x2B;
 const CODE64: u32 = 0x33;
 const TEB: u32 = 0x53;
+
+const TRAP_FLAG: u32 = 0x100;
 
 /// Where the descriptor table starts in the support memory, and its length.
 const GDT: u64 = 0x100;
@@ -153,7 +157,7 @@ fn prepare_support(support: u64) -> Result<(), BadAddress> {
     table[DATA as usize >> 3] = descriptor(0, 0xF3, 0xC);
     table[CODE64 as usize >> 3] = descriptor(0, 0xFB, 0xA);
     table[TEB as usize >> 3] = descriptor(0, 0xF3, 0xC);
-    mem::write_slice(support + GDT, &table)
+    services::write_slice(support + GDT, &table)
 }
 
 fn initialise(cpu: Cpu, support: u64, code: u32) -> Result<(), String> {
@@ -177,7 +181,9 @@ fn initialise(cpu: Cpu, support: u64, code: u32) -> Result<(), String> {
 }
 
 /// What an exception number means. `back` moves the program counter from behind an `int` instruction to its start.
-fn classify(cpu: Cpu, number: u32) -> Event {
+fn classify(cpu: Cpu, number: u32, highest: u64) -> Event {
+    // A protection fault whose address the processor does not tell: Windows reports a read of the highest address.
+    let no_address = Fault::Memory { address: highest, access: Access::Read };
     let back = |n: u64| cpu.regs.set_word(RIP, cpu.regs.word(RIP).wrapping_sub(n));
     if number == u32::from(INT_THUNK) {
         #[expect(clippy::cast_possible_truncation, reason = "eax is the low half")]
@@ -188,15 +194,17 @@ fn classify(cpu: Cpu, number: u32) -> Event {
     }
     Event::Fault(match number {
         DIVIDE => Fault::DivideByZero,
-        DEBUG => Fault::SingleStep,
+        DEBUG => {
+            let flags: u32 = read(cpu.uc, Reg::EFLAGS as i32);
+            set(cpu, Reg::EFLAGS, flags & !TRAP_FLAG);
+            Fault::SingleStep
+        }
         BREAKPOINT => {
             back(1);
             Fault::Breakpoint
         }
-        OVERFLOW => {
-            back(1);
-            Fault::IntegerOverflow
-        }
+        OVERFLOW => Fault::IntegerOverflow,
+        BOUND => Fault::ArrayBounds,
         INVALID_OPCODE => Fault::IllegalInstruction,
         PROTECTION => Fault::Privileged,
         X87 => Fault::Float(x87::pending(cpu.uc)),
@@ -210,10 +218,10 @@ fn classify(cpu: Cpu, number: u32) -> Event {
             back(2);
             Fault::Breakpoint
         }
-        n if n < 32 => Fault::Privileged,
+        n if n < 32 => no_address,
         _ => {
             back(2);
-            Fault::Privileged
+            no_address
         }
     })
 }
@@ -266,7 +274,7 @@ impl Isa for Amd64 {
 
     #[inline]
     fn classify(cpu: Cpu, number: u32) -> Event {
-        classify(cpu, number)
+        classify(cpu, number, u64::MAX)
     }
 
     #[inline]
@@ -299,7 +307,7 @@ impl Isa for Amd64 {
         }
         frame.sp = regs.word(r(RSP));
         frame.stack = frame.sp.wrapping_add(8);
-        frame.return_address = mem::read(frame.sp)?;
+        frame.return_address = u64::from_le_bytes(services::read(frame.sp)?);
         Ok(())
     }
 
@@ -322,9 +330,9 @@ impl Isa for Amd64 {
             cpu.regs.set_word(xmm(i), *arg);
         }
         cpu.regs.set_word(r(RSP), sp);
-        mem::write(sp, &return_to)?;
+        services::write_slice(sp, &[return_to])?;
         if args.len() > 4 {
-            mem::write_slice(sp.wrapping_add(8 * 5), &args[4..])?;
+            services::write_slice(sp.wrapping_add(8 * 5), &args[4..])?;
         }
         Ok(sp)
     }
@@ -464,14 +472,15 @@ impl Isa for I386 {
         cpu.regs.set_word(segment(FS) + SEGMENT_BASE, teb);
         // Code that reloads FS reads the table: it describes the running thread's TEB.
         let base = u32::try_from(teb).unwrap_or_default();
-        if mem::write(support + GDT + u64::from(TEB & !7), &descriptor(base, 0xF3, 0xC)).is_err() {
+        if services::write_slice(support + GDT + u64::from(TEB & !7), &[descriptor(base, 0xF3, 0xC)]).is_err()
+        {
             log::warn!("the support memory of the Unicorn engine cannot be written");
         }
     }
 
     #[inline]
     fn classify(cpu: Cpu, number: u32) -> Event {
-        classify(cpu, number)
+        classify(cpu, number, u32::MAX.into())
     }
 
     #[inline]
@@ -498,7 +507,7 @@ impl Isa for I386 {
         }
         frame.sp = Self::sp(cpu);
         frame.stack = frame.sp + 4;
-        frame.return_address = mem::read::<u32>(frame.sp)?.into();
+        frame.return_address = u32::from_le_bytes(services::read(frame.sp)?).into();
         Ok(())
     }
 
@@ -529,7 +538,7 @@ impl Isa for I386 {
         cpu.regs.set_word(r(RSP), sp);
         #[expect(clippy::cast_possible_truncation, reason = "x86 arguments are 32 bits wide")]
         let words: Vec<u32> = core::iter::once(&return_to).chain(args).map(|w| *w as u32).collect();
-        mem::write_slice(sp, &words)?;
+        services::write_slice(sp, &words)?;
         Ok(sp)
     }
 

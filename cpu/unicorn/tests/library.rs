@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
 use common::{RWX, World};
-use transom_cpu::external::{ENTRY, Entry, Request, SUPPORT_SIZE, create};
+use transom_cpu::external::{ENTRY, Entry, Request, SUPPORT_SIZE, Services, create};
 use transom_cpu::machine::Machine;
 
 /// The entry of the built library beside the test's folder.
@@ -34,6 +34,28 @@ fn the_library_makes_an_engine_that_runs_code() {
 }
 
 #[test]
+fn unwinding_crosses_the_library_both_ways() {
+    let world = World::with_entry(Machine::Arm64, entry());
+    let thread = world.thread();
+    // The library throws, through this image's frames.
+    let leave = world.closure(move |block, frame| {
+        // SAFETY: in a shim of the calling thread.
+        unsafe { world.engine().leave(block, frame.ints[0] + 1) }
+    });
+    let nested = world.closure(move |block, _| {
+        // SAFETY: as above.
+        unsafe { world.engine().call(block, leave, &[41], false) };
+        unreachable!("the level was left");
+    });
+    assert_eq!(thread.call(nested, &[]), 42);
+    // This image throws, through the library's frames.
+    let throw = world.closure(|_, _| std::panic::resume_unwind(Box::new("thrown")));
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| thread.call(throw, &[])));
+    assert_eq!(caught.unwrap_err().downcast_ref(), Some(&"thrown"));
+    assert_eq!(thread.call(nested, &[]), 42);
+}
+
+#[test]
 fn another_build_is_refused_in_words() {
     unsafe extern "C" fn other(
         _: *const libc::c_char,
@@ -50,9 +72,15 @@ fn another_build_is_refused_in_words() {
     }
     let world = World::new(Machine::Arm64);
     let support = world.map(SUPPORT_SIZE, RWX);
-    let request = Request { machine: Machine::Arm64, host: world, support, support_len: SUPPORT_SIZE };
+    let request = Request {
+        machine: Machine::Arm64,
+        host: world,
+        support,
+        support_len: SUPPORT_SIZE,
+        services: Services::own(),
+    };
     // SAFETY: `other` has the type of an entry.
-    let error = unsafe { create(other, &request) }.unwrap_err();
+    let error = unsafe { create(other, &request) }.err().unwrap();
     assert!(error.contains("it has interface 0; this is interface "), "{error}");
 
     let mut own = [1i8; 300];
@@ -73,6 +101,6 @@ fn another_build_is_refused_in_words() {
 
     let short = Request { support_len: 16, ..request };
     // SAFETY: the library's entry.
-    let error = unsafe { create(entry(), &short) }.unwrap_err();
+    let error = unsafe { create(entry(), &short) }.err().unwrap();
     assert!(error.contains("support memory"), "{error}");
 }

@@ -229,6 +229,7 @@ fn faults(machine: Machine, len: u64, body: impl FnOnce(&mut CodeAssembler) -> R
 fn faults_name_their_cause_and_place() {
     for machine in [Machine::Amd64, Machine::I386] {
         let one = |len, body: &dyn Fn(&mut CodeAssembler) -> Result| faults(machine, len, body);
+        let highest = if machine == Machine::I386 { u32::MAX.into() } else { u64::MAX };
         assert_eq!(one(1, &|a| a.int3()), [(Fault::Breakpoint, 0)]);
         assert_eq!(one(2, &|a| a.ud2()), [(Fault::IllegalInstruction, 0)]);
         assert_eq!(one(1, &|a| a.hlt()), [(Fault::Privileged, 0)]);
@@ -239,7 +240,7 @@ fn faults_name_their_cause_and_place() {
             }),
             [(Fault::FastFail(5), 5)]
         );
-        assert_eq!(one(2, &|a| a.int(0x80)), [(Fault::Privileged, 0)]);
+        assert_eq!(one(2, &|a| a.int(0x80)), [(Fault::Memory { address: highest, access: Access::Read }, 0)]);
         assert_eq!(
             one(2, &|a| {
                 a.xor(ecx, ecx)?;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, RwLock};
 use transom_cpu::block::{BLOCK_OFFSET, TEB_ALLOCATION, ThreadBlock};
 use transom_cpu::context::Context;
 use transom_cpu::engine::{Engine, Fault, Host, Permissions};
-use transom_cpu::external::Request;
+use transom_cpu::external::{Request, Services};
 use transom_cpu::frame::Frame;
 use transom_cpu::machine::Machine;
 use transom_cpu::thunk::{Bound, HostEntry, ThunkTable};
@@ -65,10 +65,11 @@ impl World {
             bump: Mutex::new(0),
         }));
         let support = world.map(0x1000, RWX);
-        let request = Request { machine, host: world, support, support_len: 0x1000 };
+        let request =
+            Request { machine, host: world, support, support_len: 0x1000, services: Services::own() };
         // SAFETY: the library's own entry.
-        let created = unsafe { transom_cpu::external::create(entry, &request) }.unwrap();
-        assert!(world.engine.set(Box::leak(created.engine)).is_ok());
+        let engine = unsafe { transom_cpu::external::create(entry, &request) }.unwrap();
+        assert!(world.engine.set(Box::leak(engine)).is_ok());
         world
     }
 
