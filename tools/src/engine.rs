@@ -54,13 +54,14 @@ fn unicorn(machine: Machine, process: &'static Process) -> Result<Box<dyn Engine
     std::mem::forget(library);
     let (support, support_len) =
         process.engine_support().map_err(|e| format!("no room for the engine: {e:?}"))?;
-    let request = external::Request { machine, host: process, support, support_len };
+    let services = external::Services::own();
+    let request = external::Request { machine, host: process, support, support_len, services };
     // SAFETY: what the library exports under this name, and it stays loaded.
-    let created = unsafe { external::create(entry, &request) }?;
+    let engine = unsafe { external::create(entry, &request) }?;
     #[cfg(target_arch = "x86_64")]
     {
-        transom_cpu::signals::refresh_images();
-        transom_cpu::mem::register_table(created.guarded);
+        transom_cpu::signals::guest_is_emulated();
+        transom_cpu::signals::install(process).map_err(|e| format!("taking over fault signals: {e}"))?;
     }
-    Ok(created.engine)
+    Ok(engine)
 }

@@ -48,6 +48,9 @@ static HOST: OnceLock<&'static dyn Host> = OnceLock::new();
 /// Whether guest code runs with an FS base of its own (native-32).
 static SWAPS_FS: AtomicBool = AtomicBool::new(false);
 
+/// Whether guest code is translated rather than run.
+static EMULATED: AtomicBool = AtomicBool::new(false);
+
 /// Handlers of asynchronous signals by number; null or a [`Handler`].
 static HANDLERS: [AtomicPtr<()>; 65] = [const { AtomicPtr::new(core::ptr::null_mut()) }; 65];
 
@@ -72,6 +75,12 @@ pub fn install(host: &'static dyn Host) -> std::io::Result<()> {
 /// Tells the handler that guest code runs with its own FS base. Called by native-32 before its first thread attaches.
 pub(crate) fn guest_swaps_fs() {
     SWAPS_FS.store(true, Ordering::SeqCst);
+}
+
+/// Tells the handler that guest code is translated: any host code may touch guest memory on the guest's behalf, and a page
+/// that the layers above fill in on demand faults there.
+pub fn guest_is_emulated() {
+    EMULATED.store(true, Ordering::SeqCst);
 }
 
 /// Installs a handler for an asynchronous signal. This is the only safe way to take a signal in a process that may
@@ -208,7 +217,7 @@ fn fault(signal: libc::c_int, context: &mut libc::ucontext_t) -> bool {
     let guarded = mem::table_of(rip);
     let guest = interrupted_guest(context);
     if let (Some(address), Some(host)) = (trap.page_fault(), host)
-        && (guarded.is_some() || guest.is_some())
+        && (guarded.is_some() || guest.is_some() || EMULATED.load(Ordering::Relaxed))
         && host.early_fault(address)
     {
         return false;
