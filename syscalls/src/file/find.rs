@@ -213,21 +213,29 @@ impl Files {
 }
 
 impl FileObject {
-    /// A fresh enumeration of this open directory; `expression` in the file system's wildcards, `None` for
-    /// all names. Source: `NtQueryDirectoryFile`, `GetFileInformationByHandleEx(FileIdBothDirectoryInfo)`.
+    /// The enumeration of this open directory that its queries go on with. The first query, and one with
+    /// `restart`, begins it anew with the names in `expression`, in the file system's wildcards (`None`: all
+    /// names). A name that does not fit the caller's buffer is given back with [`Find::unread`]. Source:
+    /// `NtQueryDirectoryFile`, `GetFileInformationByHandleEx(FileIdBothDirectoryInfo)`.
     ///
     /// # Errors
     /// `STATUS_INVALID_PARAMETER` if it is no directory, `STATUS_ACCESS_DENIED` without
-    /// `FILE_LIST_DIRECTORY`.
-    pub fn enumerate(&self, expression: Option<&[u16]>) -> Result<Find> {
+    /// `FILE_LIST_DIRECTORY`. The shim reports `STATUS_NO_MORE_FILES` from an enumeration's first query as
+    /// `STATUS_NO_SUCH_FILE`.
+    pub fn enumerate(&self, expression: Option<&[u16]>, restart: bool) -> Result<Arc<Find>> {
         if self.sort() != Sort::Directory {
             return Err(Status(f::STATUS_INVALID_PARAMETER));
         }
         self.require(windows_sys::Win32::Storage::FileSystem::FILE_LIST_DIRECTORY)?;
+        let mut scan = self.scan().lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(find) = scan.as_ref().filter(|_| !restart) {
+            return Ok(find.clone());
+        }
         let upper: Vec<u16> =
             expression.unwrap_or(&[u16::from(b'*')]).iter().map(|&u| fold::upcase(u)).collect();
-        let dir = reopen(self.fd())?;
-        Find::in_directory(dir, &upper, true)
+        let find = Arc::new(Find::in_directory(reopen(self.fd())?, &upper, true)?);
+        *scan = Some(find.clone());
+        Ok(find)
     }
 }
 

@@ -61,7 +61,7 @@ pub use volume::{Volume, serial_of};
 use crate::path::{Config, Namespace};
 use crate::status::Result;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use share::ShareTable;
+use share::{Claim, ShareTable};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use windows_sys::Wdk::Storage::FileSystem as wdk;
@@ -74,6 +74,18 @@ pub struct Files {
     shares: ShareTable,
 }
 
+/// What another process needs to have the same open file: with the descriptor, all there is to an inherited
+/// handle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenFacts {
+    /// Granted access.
+    pub access: u32,
+    /// Create options.
+    pub options: u32,
+    /// Share mode.
+    pub share: u32,
+}
+
 impl Files {
     /// The file services of a process that starts in the host's current directory.
     ///
@@ -81,6 +93,19 @@ impl Files {
     /// Those of [`Namespace::new`].
     pub fn new(config: &Config) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { names: Namespace::new(config)?, shares: ShareTable::default() }))
+    }
+
+    /// Takes over an open file that another process handed on: its descriptor and [`FileObject::facts`].
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_HANDLE` if the descriptor is not open; `STATUS_SHARING_VIOLATION` if this process has
+    /// the file open in a way that does not go with it.
+    pub fn adopt(self: &Arc<Self>, fd: OwnedFd, facts: OpenFacts) -> Result<Arc<FileObject>> {
+        let meta = meta::of_fd(fd.as_fd())?;
+        let claim = Some(((meta.device, meta.inode), Claim::new(facts.access, facts.share)));
+        // The file is deleted by whoever asked for it.
+        let options = facts.options & !wdk::FILE_DELETE_ON_CLOSE;
+        FileObject::new(self, fd, meta.sort(), facts.access, options, claim).map(Arc::new)
     }
 
     /// Wraps a descriptor that this process was given: a standard stream, or one end of a pipe. Its access is

@@ -4,10 +4,11 @@
 //! Reading and writing is `io`, information `info`, renaming and deleting `change`; this file has the
 //! object's life: from the descriptor to the last handle's close.
 
-use super::Files;
+use super::find::Find;
 use super::lock::Owner;
 use super::meta::{self, Sort};
 use super::share::{Claim, FileKey, Node};
+use super::{Files, OpenFacts};
 use crate::object::{Kind, Object};
 use crate::status::{Result, Status};
 use std::any::Any;
@@ -15,8 +16,8 @@ use std::ffi::{CString, OsString};
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -39,6 +40,8 @@ pub struct FileObject {
     options: u32,
     entry: Option<Entry>,
     delete_on_close: bool,
+    /// The enumeration that queries of this directory handle go on with.
+    scan: Mutex<Option<Arc<Find>>>,
     /// A pipe that does not wait (`PIPE_NOWAIT`).
     nowait: AtomicBool,
     closed: AtomicBool,
@@ -69,6 +72,7 @@ impl FileObject {
             options,
             entry,
             delete_on_close: options & wdk::FILE_DELETE_ON_CLOSE != 0,
+            scan: Mutex::new(None),
             nowait: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         })
@@ -116,6 +120,14 @@ impl FileObject {
         self.options
     }
 
+    /// What another process needs, beside the descriptor, to have this open file too ([`Files::adopt`]).
+    #[must_use]
+    pub fn facts(&self) -> OpenFacts {
+        let all = fs::FILE_SHARE_READ | fs::FILE_SHARE_WRITE | fs::FILE_SHARE_DELETE;
+        let share = self.entry.as_ref().map_or(all, |entry| entry.claim.share());
+        OpenFacts { access: self.access, options: self.options, share }
+    }
+
     /// Whether operations on it may be overlapped (`FILE_FLAG_OVERLAPPED`): opened without a
     /// `FILE_SYNCHRONOUS_IO_*` option.
     #[must_use]
@@ -145,6 +157,10 @@ impl FileObject {
     /// Takes back `FILE_DELETE_ON_CLOSE`, for an open that fails after all.
     pub(super) fn keep_on_close(&mut self) {
         self.delete_on_close = false;
+    }
+
+    pub(super) fn scan(&self) -> &Mutex<Option<Arc<Find>>> {
+        &self.scan
     }
 
     pub(crate) fn is_nowait(&self) -> bool {

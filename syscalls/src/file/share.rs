@@ -8,6 +8,7 @@
 use super::lock::LockList;
 use crate::status::{Result, Status};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -34,6 +35,12 @@ impl Claim {
             share: [fs::FILE_SHARE_READ, fs::FILE_SHARE_WRITE, fs::FILE_SHARE_DELETE]
                 .map(|bit| share & bit != 0),
         }
+    }
+
+    /// The share mode.
+    pub(super) fn share(&self) -> u32 {
+        let bits = [fs::FILE_SHARE_READ, fs::FILE_SHARE_WRITE, fs::FILE_SHARE_DELETE];
+        bits.into_iter().zip(self.share).filter(|(_, on)| *on).map(|(bit, _)| bit).sum()
     }
 
     /// Opens that neither read, write nor delete take no part in sharing.
@@ -79,16 +86,32 @@ impl Node {
 
 const SHARDS: usize = 16;
 
-type Shard = Mutex<HashMap<FileKey, Arc<Node>>>;
+/// Inode numbers need no protection against chosen keys.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.write_u64(u64::from(b)));
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(32) ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
+type Nodes = HashMap<FileKey, Arc<Node>, BuildHasherDefault<KeyHasher>>;
 
 /// All open files of a process.
 #[derive(Default)]
 pub(super) struct ShareTable {
-    shards: [Shard; SHARDS],
+    shards: [Mutex<Nodes>; SHARDS],
 }
 
 impl ShareTable {
-    fn shard(&self, key: FileKey) -> MutexGuard<'_, HashMap<FileKey, Arc<Node>>> {
+    fn shard(&self, key: FileKey) -> MutexGuard<'_, Nodes> {
         #[expect(clippy::cast_possible_truncation, reason = "reduced to the number of shards")]
         let index = (key.1 % SHARDS as u64) as usize;
         self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)

@@ -367,13 +367,16 @@ fn enumeration() {
     fails(list(r"D:\c\*"), f::STATUS_NOT_A_DIRECTORY);
     let dir =
         x.open(r"D:\", f::GENERIC_READ, ALL, fs::OPEN_EXISTING, fs::FILE_FLAG_BACKUP_SEMANTICS).expect("it");
-    let find = dir.enumerate(Some(&w("b*"))).expect("entries");
+    let find = dir.enumerate(Some(&w("b*")), false).expect("entries");
     let first = find.next().expect("an entry");
     assert_eq!((first.name, first.meta.size), (w("b.txt"), 5));
     find.unread();
     assert_eq!(find.next().expect("an entry").name, w("b.txt"));
+    let find = dir.enumerate(None, false).expect("entries");
     assert_eq!(find.next().expect("an entry").name, w("B2.TXT"));
     fails(find.next(), f::STATUS_NO_MORE_FILES);
+    let find = dir.enumerate(Some(&w("c")), true).expect("entries");
+    assert_eq!(find.next().expect("an entry").name, w("c"));
 }
 
 #[test]
@@ -407,4 +410,22 @@ fn volumes_and_drives() {
     assert_eq!(x.write(r"D:\f").expect("a file").volume().expect("a volume").serial, volume.serial);
     assert_eq!(x.files.drive_type(&w(r"D:\")), DRIVE_FIXED);
     assert_eq!(x.files.drive_type(&w(r"E:\")), DRIVE_NO_ROOT_DIR);
+}
+
+#[test]
+fn open_files_can_be_handed_on() {
+    let x = Fixture::new("adopt");
+    let file = x.open(r"D:\f", RW, fs::FILE_SHARE_READ, fs::CREATE_NEW, 0).expect("a file");
+    put(&file, b"abc", Position::Current).expect("data");
+    let facts = file.facts();
+    assert_eq!(
+        (facts.access & fs::FILE_GENERIC_READ, facts.share),
+        (fs::FILE_GENERIC_READ, fs::FILE_SHARE_READ)
+    );
+    let fd = file.fd().try_clone_to_owned().expect("a descriptor");
+    fails(x.files.adopt(fd, facts), f::STATUS_SHARING_VIOLATION);
+    let fd = file.fd().try_clone_to_owned().expect("a descriptor");
+    let other =
+        Files::new(&Config::default()).expect("another process's").adopt(fd, facts).expect("the file");
+    assert_eq!(other.position(), Ok(3));
 }

@@ -80,6 +80,9 @@ pub enum Device {
 /// The device that a name stands for, if it is one.
 #[must_use]
 pub fn device_by_name(name: &[u16]) -> Option<Device> {
+    if !matches!(name.len(), 3 | 4 | 6 | 7) {
+        return None;
+    }
     for (word, device) in [
         ("NUL", Device::Nul),
         ("CON", Device::Con),

@@ -58,6 +58,41 @@ impl HostPath {
         Ok(Self { bytes, root: root.len(), wants_directory })
     }
 
+    /// Joins a relative path of the plainest kind, as most are: ASCII letters, digits and a few signs, no
+    /// component that begins or ends with a dot or space, no name that might be a device's. `None` for any
+    /// other, which the full rules must judge.
+    pub(super) fn join_plain(&self, path: &[u16]) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(self.bytes.len() + path.len() + 1);
+        bytes.extend_from_slice(if self.is_root() { &self.bytes[..self.root] } else { self.as_bytes() });
+        let mut previous = b'/';
+        let mut start = bytes.len();
+        for &unit in path {
+            let byte = u8::try_from(unit).ok()?;
+            let byte = match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'+' | b'~' => byte,
+                b'.' | b' ' if previous != b'/' => byte,
+                b'\\' | b'/' if !matches!(previous, b'/' | b'.' | b' ') => b'/',
+                _ => return None,
+            };
+            if previous == b'/' {
+                start = bytes.len();
+                bytes.push(b'/');
+            }
+            if byte != b'/' {
+                bytes.push(byte);
+            }
+            previous = byte;
+        }
+        let name = bytes.len().checked_sub(start + 1)?;
+        if matches!(previous, b'/' | b'.' | b' ')
+            || super::dos::device_by_name(&path[path.len() - name..]).is_some()
+        {
+            return None;
+        }
+        bytes.push(0);
+        Some(Self { bytes, root: self.root, wants_directory: false })
+    }
+
     /// The path without its NUL.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

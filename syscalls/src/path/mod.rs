@@ -58,10 +58,17 @@ enum Found {
     Less,
 }
 
+/// The current directory in both worlds.
+struct Place {
+    dos: Arc<Current>,
+    /// Its host path, if it is on a drive.
+    host: Option<HostPath>,
+}
+
 /// Drives, current directory and directory listings of a process.
 pub struct Namespace {
     drives: Drives,
-    current: RwLock<Arc<Current>>,
+    current: RwLock<Arc<Place>>,
     listings: Listings,
 }
 
@@ -75,13 +82,26 @@ impl Namespace {
         let drives = Drives::new(config)?;
         let here = std::env::current_dir().unwrap_or_else(|_| "/".into());
         let current = Current::new(drives.to_dos(here.as_os_str().as_bytes()));
-        Ok(Self { drives, current: RwLock::new(Arc::new(current)), listings: Listings::default() })
+        let place = Place { dos: Arc::new(current), host: None };
+        let names = Self { drives, current: RwLock::new(Arc::new(place)), listings: Listings::default() };
+        let directory = names.current().directory.clone();
+        names.set_place(Current::new(directory.clone()), names.host_path(&directory).ok());
+        Ok(names)
     }
 
     /// The current directory and those of other drives.
     #[must_use]
     pub fn current(&self) -> Arc<Current> {
+        self.place().dos.clone()
+    }
+
+    fn place(&self) -> Arc<Place> {
         self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_place(&self, dos: Current, host: Option<HostPath>) {
+        let place = Place { dos: Arc::new(dos), host };
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(place);
     }
 
     /// Makes `path` the current directory, for the host as well, so that host programs started later find
@@ -103,15 +123,14 @@ impl Namespace {
         if directory.len() > 3 && directory.last() == Some(&u16::from(b'\\')) {
             directory.pop();
         }
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        let mut next = Current::clone(&current);
+        let mut next = Current::clone(&self.current());
         if let Some(slot) =
             usize::from(directory[0]).checked_sub(0x41).and_then(|i| next.of_drives.get_mut(i))
         {
             *slot = Some(directory.clone());
         }
         next.directory = directory;
-        *current = Arc::new(next);
+        self.set_place(next, Some(host));
         Ok(())
     }
 
@@ -130,6 +149,9 @@ impl Namespace {
     /// `STATUS_OBJECT_NAME_INVALID` for names that Windows forbids, `STATUS_OBJECT_PATH_NOT_FOUND` for a
     /// drive that is not there, `STATUS_BAD_NETWORK_PATH` for another computer's share.
     pub fn resolve(&self, path: &[u16]) -> Result<Target> {
+        if let Some(host) = self.place().host.as_ref().and_then(|here| here.join_plain(path)) {
+            return Ok(Target::Host(host));
+        }
         match dos::kind(path) {
             PathKind::Verbatim => self.resolve_absolute(&path[4..]),
             PathKind::DriveAbsolute if dos::reserved_device(path).is_none() => {

@@ -155,3 +155,16 @@ fn invalid_names_of_linux_can_be_used() {
         assert!(fixture.names.existing(&mut path, nix::sys::stat::stat).is_ok());
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn plain_paths_resolve_as_all_others_do(path in r"([a-cA-C0-9_. \\/-]|nul|con|com1){1,20}") {
+        let names = Namespace::new(&Config::default()).expect("a namespace");
+        let here = names.place().host.clone().expect("a host directory");
+        if let Some(quick) = here.join_plain(&w(&path)) {
+            let full = names.full_path(&w(&path)).expect("a full path");
+            let Ok(Target::Host(slow)) = names.resolve(&full) else { panic!("not in the file system: {path}") };
+            proptest::prop_assert_eq!(quick, slow);
+        }
+    }
+}
