@@ -1,6 +1,7 @@
 //! kernel32.dll (and kernelbase.dll, which is the same here).
 
 pub(crate) mod apc;
+pub(crate) mod consoleapi;
 pub(crate) mod errhandlingapi;
 pub(crate) mod fibersapi;
 pub(crate) mod fileapi;
