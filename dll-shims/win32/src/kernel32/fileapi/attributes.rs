@@ -66,7 +66,11 @@ fn GetFileAttributesExW(cx: &Cx, name: WStr, level: u32, out: Out<AttributeData>
 /// Sets the attributes for a file or directory.
 #[shim(kernel32, ansi)]
 fn SetFileAttributesW(cx: &Cx, name: WStr, attributes: u32) -> Win32<()> {
-    let attributes = if attributes == 0 { windows_sys::Win32::Storage::FileSystem::FILE_ATTRIBUTE_NORMAL } else { attributes };
+    let attributes = if attributes == 0 {
+        windows_sys::Win32::Storage::FileSystem::FILE_ATTRIBUTE_NORMAL
+    } else {
+        attributes
+    };
     Ok(cx.files().set_basic(&name.get()?, &BasicChange { attributes, ..BasicChange::default() })?)
 }
 

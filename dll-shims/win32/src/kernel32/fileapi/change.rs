@@ -19,7 +19,12 @@ fn CreateDirectoryW(cx: &Cx, name: WStr, _attributes: Ptr<SecurityAttributes>) -
 
 /// Creates a new directory; the template's attributes are those every directory has.
 #[shim(kernel32, ansi)]
-fn CreateDirectoryExW(cx: &Cx, _template: WStr, name: WStr, _attributes: Ptr<SecurityAttributes>) -> Win32<()> {
+fn CreateDirectoryExW(
+    cx: &Cx,
+    _template: WStr,
+    name: WStr,
+    _attributes: Ptr<SecurityAttributes>,
+) -> Win32<()> {
     Ok(cx.files().create_directory(&name.get()?)?)
 }
 
@@ -41,13 +46,21 @@ fn MoveFileExW(cx: &Cx, from: WStr, to: Option<WStr>, flags: u32) -> Win32<()> {
     let Some(to) = to.filter(|_| flags & fs::MOVEFILE_DELAY_UNTIL_REBOOT == 0) else {
         return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
     };
-    let (replace, copy) = (flags & fs::MOVEFILE_REPLACE_EXISTING != 0, flags & fs::MOVEFILE_COPY_ALLOWED != 0);
+    let (replace, copy) =
+        (flags & fs::MOVEFILE_REPLACE_EXISTING != 0, flags & fs::MOVEFILE_COPY_ALLOWED != 0);
     Ok(cx.files().move_file(&from.get()?, &to.get()?, replace, copy)?)
 }
 
 /// Moves a file or directory with progress notifications.
 #[shim(kernel32, ansi, partial = "the progress routine is not called")]
-fn MoveFileWithProgressW(cx: &Cx, from: WStr, to: Option<WStr>, _progress: Func, _data: usize, flags: u32) -> Win32<()> {
+fn MoveFileWithProgressW(
+    cx: &Cx,
+    from: WStr,
+    to: Option<WStr>,
+    _progress: Func,
+    _data: usize,
+    flags: u32,
+) -> Win32<()> {
     MoveFileExW(cx, from, to, flags)
 }
 
@@ -63,13 +76,29 @@ fn CopyFileW(cx: &Cx, from: WStr, to: WStr, fail_if_exists: bool) -> Win32<()> {
 
 /// Copies an existing file to a new file, with a progress routine.
 #[shim(kernel32, ansi, partial = "the progress routine is not called")]
-fn CopyFileExW(cx: &Cx, from: WStr, to: WStr, _progress: Func, _data: usize, _cancel: Ptr<u32>, flags: u32) -> Win32<()> {
+fn CopyFileExW(
+    cx: &Cx,
+    from: WStr,
+    to: WStr,
+    _progress: Func,
+    _data: usize,
+    _cancel: Ptr<u32>,
+    flags: u32,
+) -> Win32<()> {
     CopyFileW(cx, from, to, flags & fs::COPY_FILE_FAIL_IF_EXISTS != 0)
 }
 
 /// Replaces one file with another file, with the option of creating a backup copy of the original file.
 #[shim(kernel32, ansi)]
-fn ReplaceFileW(cx: &Cx, replaced: WStr, replacement: WStr, backup: Option<WStr>, _flags: u32, _a: usize, _b: usize) -> Win32<()> {
+fn ReplaceFileW(
+    cx: &Cx,
+    replaced: WStr,
+    replacement: WStr,
+    backup: Option<WStr>,
+    _flags: u32,
+    _a: usize,
+    _b: usize,
+) -> Win32<()> {
     let replaced = replaced.get()?;
     // The replaced file must exist.
     cx.files().query(&replaced)?;

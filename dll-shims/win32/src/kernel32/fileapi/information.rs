@@ -1,7 +1,7 @@
 //! GetFileInformationByHandleEx and SetFileInformationByHandle, DeviceIoControl, named-pipe information.
 
-use transom_sdk::{Cx, GuestData, Guest, Handle, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
-use transom_syscalls::file::{BasicChange, Disposition, FileObject, Find};
+use transom_sdk::{Cx, Guest, GuestData, Handle, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
+use transom_syscalls::file::{BasicChange, Disposition, FileObject};
 use windows_sys::Win32::Storage::FileSystem as fs;
 
 use super::Overlapped;
@@ -54,10 +54,6 @@ fn take<T: GuestData>(cx: &Cx, from: Ptr<u8>, size: u32) -> Win32<T> {
     Ok(from.cast::<T>().read(cx)?)
 }
 
-/// The searches of directory handles that are being enumerated, by handle value.
-#[derive(Default)]
-struct Searches(std::sync::Mutex<std::collections::HashMap<i64, std::sync::Arc<Find>>>);
-
 /// Retrieves file information for the specified file, by class.
 #[shim(kernel32, partial = "classes: basic, standard, name, attribute tag, id, directory listings")]
 fn GetFileInformationByHandleEx(cx: &Cx, file: Handle, class: i32, out: Ptr<u8>, size: u32) -> Win32<()> {
@@ -101,7 +97,8 @@ fn GetFileInformationByHandleEx(cx: &Cx, file: Handle, class: i32, out: Ptr<u8>,
         fs::FileAttributeTagInfo => {
             let m = object.query()?;
             let link = m.sort() == transom_syscalls::file::Sort::Link;
-            let tag = if link { windows_sys::Win32::System::SystemServices::IO_REPARSE_TAG_SYMLINK } else { 0 };
+            let tag =
+                if link { windows_sys::Win32::System::SystemServices::IO_REPARSE_TAG_SYMLINK } else { 0 };
             put(cx, out, size, AttributeTagInfo { attributes: m.attributes, tag })
         }
         fs::FileIdInfo => {
@@ -109,10 +106,10 @@ fn GetFileInformationByHandleEx(cx: &Cx, file: Handle, class: i32, out: Ptr<u8>,
             put(cx, out, size, IdInfo { volume: m.device, id: [m.inode, 0] })
         }
         fs::FileIdBothDirectoryInfo | fs::FileIdBothDirectoryRestartInfo => {
-            list(cx, file, &object, class == fs::FileIdBothDirectoryRestartInfo, DirectoryFormat::IdBoth, out, size)
+            list(&object, class == fs::FileIdBothDirectoryRestartInfo, DirectoryFormat::IdBoth, out, size)
         }
         fs::FileFullDirectoryInfo | fs::FileFullDirectoryRestartInfo => {
-            list(cx, file, &object, class == fs::FileFullDirectoryRestartInfo, DirectoryFormat::Full, out, size)
+            list(&object, class == fs::FileFullDirectoryRestartInfo, DirectoryFormat::Full, out, size)
         }
         _ => Err(WinError::Code(f::ERROR_INVALID_PARAMETER)),
     }
@@ -127,23 +124,8 @@ enum DirectoryFormat {
 }
 
 /// Fills a buffer with directory entries: as many as fit, each linked to the next by its offset.
-fn list(
-    cx: &Cx,
-    handle: Handle,
-    object: &FileObject,
-    restart: bool,
-    format: DirectoryFormat,
-    out: Ptr<u8>,
-    size: u32,
-) -> Win32<()> {
-    let find = {
-        let mut searches =
-            cx.state::<Searches>().0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if restart || !searches.contains_key(&handle.0) {
-            searches.insert(handle.0, std::sync::Arc::new(object.enumerate(None)?));
-        }
-        std::sync::Arc::clone(&searches[&handle.0])
-    };
+fn list(object: &FileObject, restart: bool, format: DirectoryFormat, out: Ptr<u8>, size: u32) -> Win32<()> {
+    let find = object.enumerate(None, restart)?;
     let mut at = 0u64;
     let mut previous: Option<u64> = None;
     loop {

@@ -123,7 +123,14 @@ fn count32(n: usize) -> u32 {
 
 /// Reads data from the specified file or input/output device.
 #[shim(kernel32)]
-fn ReadFile(cx: &Cx, file: Handle, buffer: Ptr<u8>, len: u32, read: Option<Out<u32>>, overlapped: Ptr<Overlapped>) -> Win32<()> {
+fn ReadFile(
+    cx: &Cx,
+    file: Handle,
+    buffer: Ptr<u8>,
+    len: u32,
+    read: Option<Out<u32>>,
+    overlapped: Ptr<Overlapped>,
+) -> Win32<()> {
     if let Some(out) = read {
         out.write(cx, 0)?;
     }
@@ -151,7 +158,14 @@ fn ReadFile(cx: &Cx, file: Handle, buffer: Ptr<u8>, len: u32, read: Option<Out<u
 
 /// Writes data to the specified file or input/output device.
 #[shim(kernel32)]
-fn WriteFile(cx: &Cx, file: Handle, buffer: Ptr<u8>, len: u32, written: Option<Out<u32>>, overlapped: Ptr<Overlapped>) -> Win32<()> {
+fn WriteFile(
+    cx: &Cx,
+    file: Handle,
+    buffer: Ptr<u8>,
+    len: u32,
+    written: Option<Out<u32>>,
+    overlapped: Ptr<Overlapped>,
+) -> Win32<()> {
     if let Some(out) = written {
         out.write(cx, 0)?;
     }
@@ -176,7 +190,13 @@ fn WriteFile(cx: &Cx, file: Handle, buffer: Ptr<u8>, len: u32, written: Option<O
 
 /// Retrieves the results of an overlapped operation. Operations are complete by the time they have returned.
 #[shim(kernel32)]
-fn GetOverlappedResult(cx: &Cx, _file: Handle, overlapped: Ptr<Overlapped>, count: Out<u32>, _wait: bool) -> Win32<()> {
+fn GetOverlappedResult(
+    cx: &Cx,
+    _file: Handle,
+    overlapped: Ptr<Overlapped>,
+    count: Out<u32>,
+    _wait: bool,
+) -> Win32<()> {
     let data = overlapped.read(cx)?;
     count.write(cx, count32(data.internal_high))?;
     #[expect(clippy::cast_possible_truncation, reason = "an NTSTATUS")]
@@ -208,7 +228,11 @@ fn seek(cx: &Cx, file: Handle, distance: i64, method: u32) -> Win32<u64> {
 /// Moves the file pointer; the 32-bit form with an optional high half.
 #[shim(kernel32, fails = -1)]
 fn SetFilePointer(cx: &Cx, file: Handle, low: i32, high: Ptr<i32>, method: u32) -> Win32<u32> {
-    let distance = if high.is_null() { i64::from(low) } else { join(low.cast_unsigned(), high.read(cx)?.cast_unsigned()).cast_signed() };
+    let distance = if high.is_null() {
+        i64::from(low)
+    } else {
+        join(low.cast_unsigned(), high.read(cx)?.cast_unsigned()).cast_signed()
+    };
     let (low, top) = halves(seek(cx, file, distance, method)?);
     if high.is_null() {
         if top != 0 {
@@ -260,20 +284,30 @@ fn GetFileSize(cx: &Cx, file: Handle, high: Option<Out<u32>>) -> Win32<u32> {
 /// Locks the specified file region for exclusive access.
 #[shim(kernel32)]
 fn LockFile(cx: &Cx, file: Handle, offset: u32, offset_high: u32, len: u32, len_high: u32) -> Win32<()> {
-    let range = transom_syscalls::file::ByteRange { offset: join(offset, offset_high), len: join(len, len_high) };
+    let range =
+        transom_syscalls::file::ByteRange { offset: join(offset, offset_high), len: join(len, len_high) };
     Ok(cx.file(file)?.lock(range, true, false)?)
 }
 
 /// Unlocks a region in an open file.
 #[shim(kernel32)]
 fn UnlockFile(cx: &Cx, file: Handle, offset: u32, offset_high: u32, len: u32, len_high: u32) -> Win32<()> {
-    let range = transom_syscalls::file::ByteRange { offset: join(offset, offset_high), len: join(len, len_high) };
+    let range =
+        transom_syscalls::file::ByteRange { offset: join(offset, offset_high), len: join(len, len_high) };
     Ok(cx.file(file)?.unlock(range)?)
 }
 
 /// Locks a region of a file, shared or exclusively, waiting or not.
 #[shim(kernel32)]
-fn LockFileEx(cx: &Cx, file: Handle, flags: u32, _reserved: u32, len: u32, len_high: u32, overlapped: Ptr<Overlapped>) -> Win32<()> {
+fn LockFileEx(
+    cx: &Cx,
+    file: Handle,
+    flags: u32,
+    _reserved: u32,
+    len: u32,
+    len_high: u32,
+    overlapped: Ptr<Overlapped>,
+) -> Win32<()> {
     let data = overlapped.read(cx)?;
     let range = transom_syscalls::file::ByteRange { offset: data.position(), len: join(len, len_high) };
     let exclusive = flags & fs::LOCKFILE_EXCLUSIVE_LOCK != 0;
@@ -283,7 +317,14 @@ fn LockFileEx(cx: &Cx, file: Handle, flags: u32, _reserved: u32, len: u32, len_h
 
 /// Unlocks a region in an open file.
 #[shim(kernel32)]
-fn UnlockFileEx(cx: &Cx, file: Handle, _reserved: u32, len: u32, len_high: u32, overlapped: Ptr<Overlapped>) -> Win32<()> {
+fn UnlockFileEx(
+    cx: &Cx,
+    file: Handle,
+    _reserved: u32,
+    len: u32,
+    len_high: u32,
+    overlapped: Ptr<Overlapped>,
+) -> Win32<()> {
     let data = overlapped.read(cx)?;
     let range = transom_syscalls::file::ByteRange { offset: data.position(), len: join(len, len_high) };
     cx.file(file)?.unlock(range)?;
@@ -292,7 +333,13 @@ fn UnlockFileEx(cx: &Cx, file: Handle, _reserved: u32, len: u32, len_high: u32, 
 
 /// Creates an anonymous pipe, and returns handles to the read and write ends of the pipe.
 #[shim(kernel32)]
-fn CreatePipe(cx: &Cx, read: Out<Handle>, write: Out<Handle>, attributes: Ptr<SecurityAttributes>, size: u32) -> Win32<()> {
+fn CreatePipe(
+    cx: &Cx,
+    read: Out<Handle>,
+    write: Out<Handle>,
+    attributes: Ptr<SecurityAttributes>,
+    size: u32,
+) -> Win32<()> {
     let flags = handle_flags(cx, attributes)?;
     let (reader, writer) = cx.files().create_pipe(size)?;
     let (reader_access, writer_access) = (reader.access(), writer.access());

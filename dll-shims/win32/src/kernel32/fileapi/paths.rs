@@ -14,7 +14,13 @@ fn GetFullPathNameW(cx: &Cx, name: WStr, size: u32, out: TextOut, file_part: Ptr
 
 /// The ANSI form of GetFullPathNameW.
 #[shim(kernel32)]
-fn GetFullPathNameA(cx: &Cx, name: transom_sdk::AStr, size: u32, out: transom_sdk::Ptr<u8>, file_part: Ptr<Ptr<u16>>) -> Win32<u32> {
+fn GetFullPathNameA(
+    cx: &Cx,
+    name: transom_sdk::AStr,
+    size: u32,
+    out: transom_sdk::Ptr<u8>,
+    file_part: Ptr<Ptr<u16>>,
+) -> Win32<u32> {
     let full = cx.files().names.full_path(&name.to_wide()?)?;
     let bytes = transom_sdk::Acp::encode(&full);
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1);
@@ -29,7 +35,14 @@ fn GetFullPathNameA(cx: &Cx, name: transom_sdk::AStr, size: u32, out: transom_sd
     Ok(len)
 }
 
-fn full_path(cx: &Cx, name: WStr, size: u32, out: TextOut, file_part: Ptr<Ptr<u16>>, unit: u64) -> Win32<u32> {
+fn full_path(
+    cx: &Cx,
+    name: WStr,
+    size: u32,
+    out: TextOut,
+    file_part: Ptr<Ptr<u16>>,
+    unit: u64,
+) -> Win32<u32> {
     let name = name.get()?;
     if name.is_empty() {
         return Err(WinError::Code(f::ERROR_INVALID_NAME));

@@ -32,11 +32,9 @@ fn GetLogicalDrives(cx: &Cx) -> u32 {
 fn GetLogicalDriveStringsW(cx: &Cx, size: u32, out: TextOut) -> Win32<u32> {
     let mask = cx.files().names.drive_mask();
     let letters = (b'A'..=b'Z').enumerate().filter(|(i, _)| mask & 1 << i != 0);
-    let mut text: Vec<u16> =
+    // Each string with its terminator; the list's own is the one that `put` adds.
+    let text: Vec<u16> =
         letters.flat_map(|(_, l)| [u16::from(l), u16::from(b':'), u16::from(b'\\'), 0]).collect();
-    // The last string's own terminator is the one that `put` adds... after which the list's follows.
-    text.push(0);
-    text.pop();
     Ok(out.put(&text, size)?)
 }
 
@@ -117,5 +115,9 @@ fn GetVolumePathNameW(cx: &Cx, name: WStr, out: TextOut, size: u32) -> Win32<()>
     let full = cx.files().names.full_path(&name.get()?)?;
     let (len, whole) = out.put_truncated(full.get(..3).unwrap_or(&full), size)?;
     let _ = len;
-    if whole { Ok(()) } else { Err(transom_sdk::WinError::Code(transom_sdk::foundation::ERROR_FILENAME_EXCED_RANGE)) }
+    if whole {
+        Ok(())
+    } else {
+        Err(transom_sdk::WinError::Code(transom_sdk::foundation::ERROR_FILENAME_EXCED_RANGE))
+    }
 }
