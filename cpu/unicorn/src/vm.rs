@@ -6,6 +6,7 @@
 use core::cell::{Cell, RefCell, UnsafeCell};
 use core::ffi::{c_int, c_void};
 use std::collections::HashSet;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::engine::{Access, Fault, Host};
@@ -27,6 +28,9 @@ const SPACE_START: *mut c_void = core::ptr::with_exposed_provenance_mut(0x1000);
 const CODE_CACHE: u32 = 64 << 20;
 /// Size of the pages of the TLB.
 const PAGE_SHIFT: u32 = 12;
+/// After how many misses a TLB first gets a chance to grow, and last. The TLB starts with 256 entries.
+const FIRST_GROWTH: u32 = 512;
+const LAST_GROWTH: u32 = 1 << 16;
 
 /// Why a processor left translated code for good.
 #[derive(Debug)]
@@ -58,8 +62,11 @@ pub(crate) struct Vm {
     /// Changes of memory that were taken into account.
     seen: Cell<u64>,
     /// Pages that may be in the TLB, and pages from which code may have been translated.
-    cached: UnsafeCell<HashSet<u64>>,
-    translated: UnsafeCell<HashSet<u64>>,
+    cached: UnsafeCell<Pages>,
+    translated: UnsafeCell<Pages>,
+    /// TLB misses since the TLB was last emptied, and how many shall empty it next (see [`Vm::count_miss`]).
+    misses: Cell<u32>,
+    grow_at: Cell<u32>,
 }
 
 impl std::fmt::Debug for Vm {
@@ -108,6 +115,8 @@ impl Vm {
             seen: Cell::new(shared.changes.count()),
             cached: UnsafeCell::default(),
             translated: UnsafeCell::default(),
+            misses: Cell::new(0),
+            grow_at: Cell::new(FIRST_GROWTH),
         }));
         vm.hook(HookType::INTR, crate::run::interrupt::<I> as *mut c_void)?;
         vm.hook(HookType::TLB_FILL, fill_tlb as *mut c_void)?;
@@ -158,6 +167,20 @@ impl Vm {
         }
     }
 
+    /// Counts a miss. QEMU adapts the size of a TLB to its use, but only when it is emptied, and in user programs nothing
+    /// empties it: a working set of more than a megabyte would miss for ever. So a few rounds of misses empty it.
+    fn count_miss(&self) {
+        let misses = self.misses.get() + 1;
+        self.misses.set(misses);
+        if misses == self.grow_at.get() {
+            self.misses.set(0);
+            self.grow_at.set(if misses < LAST_GROWTH { misses * 2 } else { u32::MAX });
+            // SAFETY: the request takes no arguments. Inside the TLB hook, after which QEMU looks entries up afresh because
+            // filling may move them.
+            unsafe { uc_ctl(self.cpu.uc, request(ControlType::TLB_FLUSH, 0)) };
+        }
+    }
+
     #[cold]
     fn apply(&self, changes: &Changes) {
         let (news, count) = changes.since(self.seen.get());
@@ -176,6 +199,10 @@ impl Vm {
             if flush_tlb || flush_code {
                 uc_ctl(self.cpu.uc, request(ControlType::TLB_FLUSH, 0));
                 cached.clear();
+                if self.misses.replace(0) < self.grow_at.get() / 4 {
+                    // Hardly used, so it may have shrunk.
+                    self.grow_at.set(FIRST_GROWTH);
+                }
             }
             if flush_code {
                 uc_ctl(self.cpu.uc, request(ControlType::TB_FLUSH, 0));
@@ -215,8 +242,32 @@ impl Drop for SmallPages {
     }
 }
 
+/// A set of page numbers.
+type Pages = HashSet<u64, BuildHasherDefault<PageHasher>>;
+
+/// Spreads page numbers: one multiplication.
+#[derive(Default)]
+struct PageHasher(u64);
+
+impl Hasher for PageHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64((*byte).into());
+        }
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let product = (self.0 ^ number).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = product ^ product >> 32;
+    }
+}
+
 /// Whether a change touches any of the pages.
-fn touches(pages: &HashSet<u64>, change: &Change) -> bool {
+fn touches(pages: &Pages, change: &Change) -> bool {
     if change.len == 0 {
         return false;
     }
@@ -255,6 +306,7 @@ unsafe extern "C" fn fill_tlb(
         vm.refused.set(access);
         return false;
     };
+    vm.count_miss();
     let page_number = page >> PAGE_SHIFT;
     // SAFETY: the holder of the baton is the only user, and `apply` does not run while this does.
     unsafe {

@@ -418,6 +418,30 @@ fn locked_additions_are_atomic_between_threads() {
 }
 
 #[test]
+fn a_large_working_set_survives_the_growth_of_the_tlb() {
+    const PAGES: u64 = 20_000;
+    let world = World::new(Machine::Amd64);
+    let thread = world.thread();
+    let data = world.map(PAGES * 0x1000 + 0x1000, RW);
+    // Adds rdx to a word that crosses into the next page, in rcx consecutive pages.
+    let code = function(world, 64, |a| {
+        let mut top = a.create_label();
+        a.set_label(&mut top)?;
+        a.add(qword_ptr(rdx + 0xFFC), rcx)?;
+        a.add(rdx, 0x1000)?;
+        a.dec(rcx)?;
+        a.jne(top)?;
+        a.ret()
+    });
+    for _ in 0..3 {
+        thread.call(code, &[PAGES, data]);
+    }
+    for page in 0..PAGES {
+        assert_eq!(world.peek(data + page * 0x1000 + 0xFFC), 3 * (PAGES - page), "page {page}");
+    }
+}
+
+#[test]
 fn code_that_rewrites_itself_and_memory_that_changes() {
     let world = World::new(Machine::Amd64);
     let thread = world.thread();
