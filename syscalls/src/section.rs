@@ -5,6 +5,7 @@
 use crate::file::{FileObject, Sort};
 use crate::memory::{GRANULARITY, PAGE, View, ViewFile};
 use crate::object::{Kind, Object};
+use crate::process::inherit::Passed;
 use crate::status::{Result, Status};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::any::Any;
@@ -65,6 +66,11 @@ impl Section {
             None => memory(size, attributes)?,
         };
         Ok(Self { backing, size, protect, attributes, name: OnceLock::new() })
+    }
+
+    /// A section of memory that another process made.
+    pub(crate) fn of_memory(fd: OwnedFd, protect: u32, attributes: u32, size: u64) -> Self {
+        Self { backing: Backing::Memory(fd), size, protect, attributes, name: OnceLock::new() }
     }
 
     /// The file or memory.
@@ -151,6 +157,10 @@ impl Section {
 impl Object for Section {
     fn kind(&self) -> Kind {
         Kind::Section
+    }
+
+    fn pass(&self) -> Option<Passed> {
+        Some(self.passed())
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -20,6 +20,7 @@
 //! DeleteFileW ...     files.delete_file(path); remove_directory, create_directory, move_file, copy_file,
 //!                     create_hard_link, create_symbolic_link, temp_file, volume, drive_type
 //! FindFirstFileW      files.find_first(path)?: a Find object (for the handle) and the first entry; Find::next
+//! ... OVERLAPPED      object.begin(event)?, the operation, the IO_STATUS_BLOCK, then object.complete(&end)?
 //! LockFileEx          object.lock(ByteRange { offset, len }, exclusive, wait)
 //! DeviceIoControl     object.control(code, input, room for output)
 //! CreatePipe          files.create_pipe(size)?: reader and writer; PeekNamedPipe: object.peek(range)
@@ -34,10 +35,12 @@
 //! [`FileObject::set_position`] as `ERROR_NEGATIVE_SEEK`.
 
 mod change;
+mod completion;
 mod control;
 mod copy;
 pub mod find;
 mod info;
+mod inherit;
 mod io;
 mod lock;
 pub mod meta;
@@ -50,6 +53,7 @@ mod volume;
 pub mod wildcard;
 
 pub use change::Disposition;
+pub use completion::Completion;
 pub use find::{Find, FindEntry};
 pub use io::{GuestRange, Position};
 pub use lock::ByteRange;
@@ -61,7 +65,7 @@ pub use volume::{Volume, serial_of};
 use crate::path::{Config, Namespace};
 use crate::status::Result;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use share::{Claim, ShareTable};
+use share::ShareTable;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use windows_sys::Wdk::Storage::FileSystem as wdk;
@@ -93,19 +97,6 @@ impl Files {
     /// Those of [`Namespace::new`].
     pub fn new(config: &Config) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { names: Namespace::new(config)?, shares: ShareTable::default() }))
-    }
-
-    /// Takes over an open file that another process handed on: its descriptor and [`FileObject::facts`].
-    ///
-    /// # Errors
-    /// `STATUS_INVALID_HANDLE` if the descriptor is not open; `STATUS_SHARING_VIOLATION` if this process has
-    /// the file open in a way that does not go with it.
-    pub fn adopt(self: &Arc<Self>, fd: OwnedFd, facts: OpenFacts) -> Result<Arc<FileObject>> {
-        let meta = meta::of_fd(fd.as_fd())?;
-        let claim = Some(((meta.device, meta.inode), Claim::new(facts.access, facts.share)));
-        // The file is deleted by whoever asked for it.
-        let options = facts.options & !wdk::FILE_DELETE_ON_CLOSE;
-        FileObject::new(self, fd, meta.sort(), facts.access, options, claim).map(Arc::new)
     }
 
     /// Wraps a descriptor that this process was given: a standard stream, or one end of a pipe. Its access is

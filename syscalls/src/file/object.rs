@@ -4,13 +4,16 @@
 //! Reading and writing is `io`, information `info`, renaming and deleting `change`; this file has the
 //! object's life: from the descriptor to the last handle's close.
 
+use super::completion::Completions;
 use super::find::Find;
 use super::lock::Owner;
 use super::meta::{self, Sort};
 use super::share::{Claim, FileKey, Node};
 use super::{Files, OpenFacts};
 use crate::object::{Kind, Object};
+use crate::process::inherit::Passed;
 use crate::status::{Result, Status};
+use crate::wait::Cell;
 use std::any::Any;
 use std::ffi::{CString, OsString};
 use std::mem::ManuallyDrop;
@@ -39,6 +42,7 @@ pub struct FileObject {
     access: u32,
     options: u32,
     entry: Option<Entry>,
+    completions: Completions,
     delete_on_close: bool,
     /// The enumeration that queries of this directory handle go on with.
     scan: Mutex<Option<Arc<Find>>>,
@@ -71,6 +75,7 @@ impl FileObject {
             access,
             options,
             entry,
+            completions: Completions::new(),
             delete_on_close: options & wdk::FILE_DELETE_ON_CLOSE != 0,
             scan: Mutex::new(None),
             nowait: AtomicBool::new(false),
@@ -159,6 +164,10 @@ impl FileObject {
         self.delete_on_close = false;
     }
 
+    pub(super) fn completions(&self) -> &Completions {
+        &self.completions
+    }
+
     pub(super) fn scan(&self) -> &Mutex<Option<Arc<Find>>> {
         &self.scan
     }
@@ -235,6 +244,14 @@ impl FileObject {
 impl Object for FileObject {
     fn kind(&self) -> Kind {
         Kind::File
+    }
+
+    fn wait_cell(&self) -> Option<&Cell> {
+        Some(self.completions.cell())
+    }
+
+    fn pass(&self) -> Option<Passed> {
+        Some(self.passed())
     }
 
     fn last_handle_closed(&self) {

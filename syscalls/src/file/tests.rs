@@ -6,6 +6,7 @@ use std::fs as host;
 use std::path::PathBuf;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
+use windows_sys::Win32::System::Memory::SEC_COMMIT;
 
 pub(super) struct Fixture {
     pub(super) dir: PathBuf,
@@ -428,4 +429,67 @@ fn open_files_can_be_handed_on() {
     let other =
         Files::new(&Config::default()).expect("another process's").adopt(fd, facts).expect("the file");
     assert_eq!(other.position(), Ok(3));
+}
+
+#[test]
+fn ends_of_overlapped_operations_arrive() {
+    use crate::object::Object;
+    use crate::port::{CompletionPort, Packet};
+    use crate::wait::Event;
+    let x = Fixture::new("overlapped");
+    let plain = x.write(r"D:\f").expect("a file");
+    let port = CompletionPort::new(0);
+    fails(plain.associate(port.clone(), 1), f::STATUS_INVALID_PARAMETER);
+    let file = x.open(r"D:\f", RW, ALL, fs::OPEN_EXISTING, fs::FILE_FLAG_OVERLAPPED).expect("the file");
+    assert_eq!(file.associate(port.clone(), 42), Ok(()));
+    fails(file.associate(port.clone(), 43), f::STATUS_INVALID_PARAMETER);
+    let event = Event::new(true, true);
+    assert_eq!(file.begin(Some(&*event)), Ok(()));
+    let free = |object: &dyn Object| object.wait_cell().expect("a cell").free_tokens();
+    assert_eq!((free(&*file), free(&*event)), (0, 0));
+    let information = put(&file, b"abc", Position::At(5)).expect("room") as u64;
+    assert_eq!(file.position(), Ok(0));
+    let end = Completion { status: 0, information, context: 0x1000, event: Some(&*event) };
+    assert_eq!(file.complete(&end), Ok(()));
+    assert_eq!((free(&*file), free(&*event), port.depth()), (1, 1, 1));
+    let mut packets = [Packet::default()];
+    let got = port.get(&mut packets, crate::wait::Deadline::Never, crate::wait::Alertable::No);
+    assert!(got.is_ok());
+    assert_eq!(packets[0], Packet { key: 42, context: 0x1000, status: 0, information: 3 });
+    assert_eq!(file.set_completion_modes(1), Ok(()));
+    assert_eq!(file.complete(&end), Ok(()));
+    assert_eq!(port.depth(), 0);
+    fails(file.begin(Some(&*port)), f::STATUS_OBJECT_TYPE_MISMATCH);
+    fails(file.set_completion_modes(8), f::STATUS_INVALID_PARAMETER);
+}
+
+#[test]
+fn handles_are_inherited() {
+    use crate::handle::{HandleFlags, HandleTable};
+    use crate::process::inherit;
+    use crate::section::Section;
+    use std::os::fd::IntoRawFd;
+    let x = Fixture::new("inherit");
+    let file = x.write(r"D:\f").expect("a file");
+    put(&file, b"abc", Position::Current).expect("room");
+    let facts = file.facts();
+    let memory = Section::create(None, windows_sys::Win32::System::Memory::PAGE_READWRITE, SEC_COMMIT, 5000);
+    let table = HandleTable::new();
+    let flags = HandleFlags::inheritable(true);
+    let handle = table.insert(file.clone(), file.access(), flags).expect("a handle");
+    let section = table.insert(Arc::new(memory.expect("a section")), 0, flags).expect("a handle");
+    let mut passed = inherit::collect(&table, None).expect("handles");
+    // A child has descriptors of its own.
+    for fd in passed.iter_mut().flat_map(|handle| &mut handle.descriptors) {
+        // SAFETY: the descriptor belongs to an object in `table`, which is alive.
+        let own = unsafe { std::os::fd::BorrowedFd::borrow_raw(*fd) }.try_clone_to_owned();
+        *fd = own.expect("a descriptor").into_raw_fd();
+    }
+    let child = Files::new(&Config::default()).expect("file services");
+    child.accept_inherited();
+    let restored = HandleTable::new();
+    inherit::restore(&restored, &passed);
+    let file = restored.get::<FileObject>(handle, 0).expect("the file");
+    assert_eq!((file.position(), file.access()), (Ok(3), facts.access));
+    assert_eq!(restored.get::<Section>(section, 0).expect("the section").size(), 8192);
 }

@@ -26,16 +26,18 @@ pub struct Passed {
 }
 
 /// Makes an object from what was passed. The descriptors are the object's to close, and close on exec.
-pub type Maker = fn(descriptors: Vec<OwnedFd>, state: &[u8]) -> Result<Arc<dyn Object>>;
+pub trait Maker: Fn(Vec<OwnedFd>, &[u8]) -> Result<Arc<dyn Object>> + Send + Sync + 'static {}
+
+impl<F: Fn(Vec<OwnedFd>, &[u8]) -> Result<Arc<dyn Object>> + Send + Sync + 'static> Maker for F {}
 
 /// Makers by kind, in the order of registration.
-static MAKERS: Mutex<Vec<(u32, Maker)>> = Mutex::new(Vec::new());
+static MAKERS: Mutex<Vec<(u32, Arc<dyn Maker>)>> = Mutex::new(Vec::new());
 
 /// Has objects of this kind made by `maker`. A later registration replaces an earlier one.
-pub fn register(kind: u32, maker: Maker) {
+pub fn register(kind: u32, maker: impl Maker) {
     let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
     makers.retain(|(k, _)| *k != kind);
-    makers.push((kind, maker));
+    makers.push((kind, Arc::new(maker)));
 }
 
 /// The inheritable handles of a table: all, or those among `only` (`PROC_THREAD_ATTRIBUTE_HANDLE_LIST`).
