@@ -5,6 +5,7 @@
 //!
 //! Read first: [`status`] (how every service fails), [`object`] (what a handle refers to) and [`handle`] (how it does).
 
+pub mod dispatch;
 pub mod file;
 pub mod handle;
 pub mod heap;
@@ -13,6 +14,7 @@ pub mod memory;
 pub mod object;
 pub mod path;
 pub mod pipe;
+pub mod pool;
 pub mod port;
 pub mod process;
 #[cfg(test)]

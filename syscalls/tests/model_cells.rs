@@ -142,6 +142,21 @@ fn a_waiter_that_gives_up_passes_its_grant_on() {
 }
 
 #[test]
+fn a_grant_left_behind_goes_to_who_registered_after_it() {
+    check(|| {
+        let e = Waitable::new(Rule::AutoEvent, 0, Scope::Private);
+        // This thread waits for several objects, and another one of them comes first.
+        let Entry::Ticket(_) = e.cell.enter() else { unreachable!("not set") };
+        let waiter = Arc::clone(&e);
+        let waiter = thread::spawn(move || waiter.wait(0));
+        e.set();
+        e.done(e.cell.leave());
+        waiter.join().unwrap();
+        assert_eq!((e.cell.free_tokens(), e.cell.waiters()), (0, 0));
+    });
+}
+
+#[test]
 fn a_mutex_admits_one_at_a_time_and_is_free_in_the_end() {
     check(|| {
         let m = Waitable::new(Rule::Mutex, 1, Scope::Private);
