@@ -5,6 +5,7 @@
 
 use core::cell::{Cell, RefCell, UnsafeCell};
 use core::ffi::{c_int, c_void};
+use core::ops::RangeInclusive;
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -28,6 +29,8 @@ const SPACE_START: *mut c_void = core::ptr::with_exposed_provenance_mut(0x1000);
 const CODE_CACHE: u32 = 64 << 20;
 /// Size of the pages of the TLB.
 const PAGE_SHIFT: u32 = 12;
+/// Most pages whose code is dropped one by one.
+const MOST_PAGES: usize = 64;
 /// After how many misses a TLB first gets a chance to grow, and last. The TLB starts with 256 entries.
 const FIRST_GROWTH: u32 = 512;
 const LAST_GROWTH: u32 = 1 << 16;
@@ -185,29 +188,65 @@ impl Vm {
     fn apply(&self, changes: &Changes) {
         let (news, count) = changes.since(self.seen.get());
         self.seen.set(count);
-        // SAFETY: the holder of the baton is the only user, and nothing below runs the hook that inserts.
-        let (cached, translated) = unsafe { (&mut *self.cached.get(), &mut *self.translated.get()) };
-        let (flush_tlb, flush_code) = match news {
-            News::TooMany => (true, true),
-            News::Some(all) => (
-                all.iter().any(|c| c.kind == Kind::Mapping && touches(cached, c)),
-                all.iter().any(|c| touches(translated, c)),
-            ),
+        let News::Some(all) = news else {
+            self.forget_everything();
+            return;
         };
-        // SAFETY: both requests take no arguments.
+        // SAFETY: the holder of the baton is the only user, and the references end before anything calls the TLB hook,
+        // which inserts.
+        let (flush_tlb, rewritten) = unsafe {
+            let (cached, translated) = (&*self.cached.get(), &*self.translated.get());
+            let flush_tlb = all.iter().any(|c| c.kind == Kind::Mapping && touches(cached, c));
+            let touched = all.iter().any(|c| touches(translated, c));
+            let rewritten: Vec<u64> = if touched {
+                let changed = |page: &&u64| all.iter().any(|c| c.pages().is_some_and(|r| r.contains(page)));
+                translated.iter().filter(changed).copied().collect()
+            } else {
+                Vec::new()
+            };
+            (flush_tlb, rewritten)
+        };
+        if rewritten.len() > MOST_PAGES {
+            self.forget_everything();
+            return;
+        }
+        if flush_tlb {
+            self.empty_tlb();
+        }
+        for page in rewritten {
+            self.drop_code(page << PAGE_SHIFT);
+        }
+    }
+
+    fn empty_tlb(&self) {
+        // SAFETY: the request takes no arguments; the holder of the baton is the set's only user.
         unsafe {
-            if flush_tlb || flush_code {
-                uc_ctl(self.cpu.uc, request(ControlType::TLB_FLUSH, 0));
-                cached.clear();
-                if self.misses.replace(0) < self.grow_at.get() / 4 {
-                    // Hardly used, so it may have shrunk.
-                    self.grow_at.set(FIRST_GROWTH);
-                }
-            }
-            if flush_code {
-                uc_ctl(self.cpu.uc, request(ControlType::TB_FLUSH, 0));
-                translated.clear();
-            }
+            uc_ctl(self.cpu.uc, request(ControlType::TLB_FLUSH, 0));
+            (*self.cached.get()).clear();
+        }
+        if self.misses.replace(0) < self.grow_at.get() / 4 {
+            // Hardly used, so it may have shrunk.
+            self.grow_at.set(FIRST_GROWTH);
+        }
+    }
+
+    /// Drops the translations of a page's code. Those of a page that is not executable cannot be reached; the page stays
+    /// among the translated ones and comes here again with the change that makes it executable.
+    fn drop_code(&self, page: u64) {
+        if self.host.permissions(page).is_some_and(|p| p.execute) {
+            // SAFETY: the request takes two addresses. The first is of an executable page, as QEMU needs to find it.
+            unsafe {
+                uc_ctl(self.cpu.uc, request(ControlType::TB_REMOVE_CACHE, 2), page, page + (1 << PAGE_SHIFT))
+            };
+        }
+    }
+
+    fn forget_everything(&self) {
+        self.empty_tlb();
+        // SAFETY: as in `empty_tlb`. With an empty TLB every page comes by the hook again.
+        unsafe {
+            uc_ctl(self.cpu.uc, request(ControlType::TB_FLUSH, 0));
+            (*self.translated.get()).clear();
         }
     }
 }
@@ -266,17 +305,21 @@ impl Hasher for PageHasher {
     }
 }
 
+impl Change {
+    /// The pages that it touches, if any.
+    fn pages(&self) -> Option<RangeInclusive<u64>> {
+        let last = self.start.saturating_add(self.len.checked_sub(1)?);
+        Some(self.start >> PAGE_SHIFT..=last >> PAGE_SHIFT)
+    }
+}
+
 /// Whether a change touches any of the pages.
 fn touches(pages: &Pages, change: &Change) -> bool {
-    if change.len == 0 {
-        return false;
-    }
-    let first = change.start >> PAGE_SHIFT;
-    let last = change.start.saturating_add(change.len - 1) >> PAGE_SHIFT;
-    if last - first < pages.len() as u64 {
-        (first..=last).any(|g| pages.contains(&g))
+    let Some(range) = change.pages() else { return false };
+    if range.end() - range.start() < pages.len() as u64 {
+        range.into_iter().any(|page| pages.contains(&page))
     } else {
-        pages.iter().any(|g| (first..=last).contains(g))
+        pages.iter().any(|page| range.contains(page))
     }
 }
 

@@ -289,6 +289,28 @@ fn rewritten_code_is_seen_after_a_flush_and_own_writes_at_once() {
 }
 
 #[test]
+fn a_page_that_is_written_and_executed_in_turn_runs_what_was_written_last() {
+    let world = World::new(Machine::Arm64);
+    let thread = world.thread();
+    let page = world.map(0x3000, common::RX) + 0x1000;
+    // As a W^X compiler does it, from inside shims: pages before and after stay as they are.
+    let rewrite = world.closure(move |_, frame| {
+        world.protect(page, 0x1000, Some(RW));
+        world.poke(page, &(0xD280_0000 | u32::try_from(frame.ints[0]).unwrap() << 5).to_le_bytes()); // mov x0, #n
+        world.poke(page + 4, &0xD65F_03C0u32.to_le_bytes());
+        if frame.ints[1] != 0 {
+            world.protect(page, 0x1000, Some(common::RX));
+        } else {
+            world.protect(page - 0x1000, 0x3000, Some(common::RX));
+        }
+    });
+    for n in 0..200 {
+        assert_eq!(thread.call(rewrite, &[n, n % 2]), 0);
+        assert_eq!(thread.call(page, &[]), n);
+    }
+}
+
+#[test]
 fn threads_take_turns_and_atomics_are_atomic() {
     const ROUNDS: u64 = 3_000_000;
     let world = World::new(Machine::Arm64);
