@@ -3,7 +3,7 @@
 //!
 //! A dispatcher thread waits for up to 63 objects and any number of due times; with more objects there are more threads.
 //! They start with the first registration and then sleep in the kernel. Actions are Transom's own (they hand a callback to
-//! a [`crate::pool`], usually): quick, never guest code, and they neither register nor cancel.
+//! a [`crate::pool`], usually): quick, never guest code. They may register but not cancel.
 //!
 //! Per thread: a list of entries under a lock, and an event that interrupts its wait when the list has changed. An entry's
 //! action runs while the `running` lock is held, and [`cancel`] takes that lock: after it, the action neither runs nor
@@ -120,7 +120,7 @@ fn place_for(entry: &Entry) -> Result<Arc<Dispatcher>> {
 }
 
 /// Ends a registration; whether it was there still. Afterwards its action neither runs nor will. Not to be called from
-/// an action.
+/// an action. The thread may take a signal of the object even after this, and then gives it back.
 pub fn cancel(id: Id) -> bool {
     let all = lock(&DISPATCHERS).clone();
     all.iter().any(|dispatcher| {

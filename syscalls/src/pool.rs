@@ -141,7 +141,6 @@ impl<J: Send + 'static> Pool<J> {
     fn watch(&self, taken: u64) {
         let pool = Weak::clone(&self.myself);
         let action = Box::new(move |_| {
-            // Registering is not allowed in an action: the hired worker, or the next job, watches on.
             if let Some(pool) = pool.upgrade() {
                 pool.stalled(taken);
             }
@@ -161,9 +160,13 @@ impl<J: Send + 'static> Pool<J> {
             return;
         }
         if state.taken != taken {
-            // It moves, but there is still a queue: whoever takes the next job watches on.
-            return;
+            // It moves: watch on.
+            state.watched = true;
+            let taken = state.taken;
+            drop(state);
+            return self.watch(taken);
         }
+        // Who is hired watches on when it takes a job.
         state.workers += 1;
         drop(state);
         if let Err(e) = self.hire_one() {
