@@ -11,4 +11,6 @@ pub(crate) mod libloaderapi;
 pub(crate) mod named;
 pub(crate) mod processenv;
 pub(crate) mod processthreadsapi;
+pub(crate) mod stringapiset;
 pub(crate) mod synchapi;
+pub(crate) mod winnls;
