@@ -183,7 +183,8 @@ fn decode(context: &Context) -> Option<Instruction> {
 }
 
 /// Division by zero, unless the divisor turns out not to be zero: then the quotient did not fit.
-fn divide(context: &Context) -> Fault {
+#[must_use]
+pub fn divide(context: &Context) -> Fault {
     let divisor = decode(context).and_then(|i| match (i.mnemonic(), i.op0_kind()) {
         (Mnemonic::Div | Mnemonic::Idiv, OpKind::Register) => Some(register(context, i.op0_register())),
         (Mnemonic::Div | Mnemonic::Idiv, OpKind::Memory) => {

@@ -31,6 +31,7 @@ use crate::block::ThreadBlock;
 use crate::engine::Host;
 use crate::mem;
 
+pub use classify::divide as division_fault;
 pub use crash::{is_host_code, refresh_images};
 pub(crate) use registers::load_context;
 use stack::ALT_STACK;

@@ -77,6 +77,10 @@ pub(crate) trait Isa: 'static {
     fn fault_address(address: u64) -> u64 {
         address
     }
+    /// A fault with what takes the registers to tell.
+    fn refine(fault: Fault, _context: &Context) -> Fault {
+        fault
+    }
     /// All registers.
     fn save(cpu: Cpu) -> Context;
     /// Loads all registers that the context says it holds.

@@ -21,7 +21,7 @@ use unicorn_engine_sys::{uc_emu_start, uc_engine, uc_error};
 
 use crate::isa::{Cpu, Event, Isa};
 use crate::services::{Payload, catch, throw};
-use crate::vm::{Stop, Vm};
+use crate::vm::{Refused, Stop, Vm};
 
 /// Unicorn refuses deeper nesting on one instance (its limit is 64); calls from deeper move on to another processor.
 pub(crate) const MAX_DEPTH: u32 = 60;
@@ -235,9 +235,12 @@ fn fault_of<I: Isa>(vm: &Vm, error: uc_error) -> Option<Fault> {
         uc_error::OK if I::pc(vm.cpu) == 0 => Some(Fault::Memory { address: 0, access: Access::Execute }),
         uc_error::OK => None,
         uc_error::EXCEPTION => {
-            let (access, address) = (vm.refused.get(), vm.cpu.regs.invalid_address());
-            let address = if access == Access::Execute { I::pc(vm.cpu) } else { I::fault_address(address) };
-            Some(Fault::Memory { address, access })
+            let Refused { access, in_page } = vm.refused.get();
+            let address = match access {
+                Access::Execute => I::pc(vm.cpu),
+                _ => I::fault_address(vm.cpu.regs.invalid_address()),
+            };
+            Some(if in_page { Fault::InPage { address, access } } else { Fault::Memory { address, access } })
         }
         uc_error::INSN_INVALID => Some(Fault::IllegalInstruction),
         uc_error::READ_UNALIGNED | uc_error::WRITE_UNALIGNED | uc_error::FETCH_UNALIGNED => {
@@ -254,6 +257,7 @@ fn fault_of<I: Isa>(vm: &Vm, error: uc_error) -> Option<Fault> {
 #[cold]
 fn report_fault<I: Isa>(vm: &Vm, fault: Fault) -> Result<(), Payload> {
     let mut context = I::save(vm.cpu);
+    let fault = I::refine(fault, &context);
     let block = vm.block.get();
     // SAFETY: the block of the thread that runs on this processor.
     unsafe { (*block).guest_sp = context.sp() };

@@ -20,6 +20,7 @@ use unicorn_engine_sys::{
 use crate::changes::{Change, Changes, Kind, News};
 use crate::isa::{Cpu, Isa};
 use crate::registers::Registers;
+use crate::services;
 
 /// The guest's address space: all that a Linux process can have, mapped to itself. Page 0 is never mapped.
 const SPACE: core::ops::Range<u64> = 0x1000..0x7FFF_FFFF_F000;
@@ -48,6 +49,14 @@ pub(crate) enum Stop {
     Unwind(crate::services::Payload),
 }
 
+/// An access that the TLB hook refused.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused {
+    pub access: Access,
+    /// The page's permissions allow it, but the page cannot be read.
+    pub in_page: bool,
+}
+
 /// A virtual processor. Used by the holder of the baton only.
 pub(crate) struct Vm {
     pub cpu: Cpu,
@@ -61,7 +70,7 @@ pub(crate) struct Vm {
     /// How many runs are nested on it.
     pub depth: Cell<u32>,
     /// The access that the TLB hook refused last.
-    pub refused: Cell<Access>,
+    pub refused: Cell<Refused>,
     /// Changes of memory that were taken into account.
     seen: Cell<u64>,
     /// Pages that may be in the TLB, and pages from which code may have been translated.
@@ -114,7 +123,7 @@ impl Vm {
             block: Cell::new(core::ptr::null_mut()),
             stop: RefCell::new(Stop::None),
             depth: Cell::new(0),
-            refused: Cell::new(Access::Read),
+            refused: Cell::new(Refused { access: Access::Read, in_page: false }),
             seen: Cell::new(shared.changes.count()),
             cached: UnsafeCell::default(),
             translated: UnsafeCell::default(),
@@ -346,9 +355,15 @@ unsafe extern "C" fn fill_tlb(
         Access::Execute => p.execute,
     });
     let (Some(p), true) = (permissions, allowed) else {
-        vm.refused.set(access);
+        vm.refused.set(Refused { access, in_page: false });
         return false;
     };
+    // Memory that should be there and is not (a mapped file that was cut short) is the guest's fault here, and Transom's own
+    // crash later. Stores are not tried: reading first would make a fresh page fault twice.
+    if access != Access::Write && services::read::<1>(page).is_err() {
+        vm.refused.set(Refused { access, in_page: true });
+        return false;
+    }
     vm.count_miss();
     let page_number = page >> PAGE_SHIFT;
     // SAFETY: the holder of the baton is the only user, and `apply` does not run while this does.

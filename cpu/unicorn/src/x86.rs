@@ -3,7 +3,7 @@
 //! Both run in protected mode at privilege level 3 with flat segments whose selectors are those of Windows. QEMU checks
 //! no segment limits, so the descriptor table in the support memory matters only to code that reloads a selector.
 
-use transom_cpu::context::{Amd64Context, Context, I386Context};
+use transom_cpu::context::Context;
 use transom_cpu::engine::{Access, CallResult, Fault};
 use transom_cpu::frame::{Frame, Returns};
 use transom_cpu::machine::Machine;
@@ -15,6 +15,10 @@ use crate::isa::{Cpu, Event, Isa, RETURN_STUB_SIZE};
 use crate::registers::{Layout, read, write};
 use crate::services;
 use crate::x87;
+
+mod context;
+
+use context::{load32, load64, save32, save64};
 
 /// Vector of a thunk, and of the return stub. Windows uses neither.
 const INT_THUNK: u8 = 0xF1;
@@ -77,13 +81,6 @@ const TRAP_FLAG: u32 = 0x100;
 /// Where the descriptor table starts in the support memory, and its length.
 const GDT: u64 = 0x100;
 const GDT_LEN: u32 = 0x60;
-
-/// Bits of `ContextFlags`, without the architecture's.
-const CONTEXT_CONTROL: u32 = 1;
-const CONTEXT_INTEGER: u32 = 2;
-const CONTEXT_SEGMENTS: u32 = 4;
-const CONTEXT_FLOATING_POINT: u32 = 8;
-const CONTEXT_EXTENDED: u32 = 0x20;
 
 /// Flags that guest code may set when it continues: arithmetic, DF, TF, AC and ID; IF is always on.
 const FLAGS_ALLOWED: u32 = 0x0024_0DD5;
@@ -226,6 +223,18 @@ fn classify(cpu: Cpu, number: u32, highest: u64) -> Event {
     })
 }
 
+/// Tells a division by zero from a quotient that does not fit; the processor has one exception for both.
+fn refine(fault: Fault, context: &Context) -> Fault {
+    match fault {
+        #[cfg(target_arch = "x86_64")]
+        Fault::DivideByZero => transom_cpu::signals::division_fault(context),
+        other => {
+            let _ = context;
+            other
+        }
+    }
+}
+
 fn set(cpu: Cpu, register: Reg, value: u32) {
     let result = write(cpu.uc, register as i32, &value);
     debug_assert_eq!(result, Ok(()));
@@ -341,6 +350,10 @@ impl Isa for Amd64 {
         CallResult { int: cpu.regs.word(r(RAX)), high: 0, float: cpu.regs.word(xmm(0)) }
     }
 
+    fn refine(fault: Fault, context: &Context) -> Fault {
+        refine(fault, context)
+    }
+
     fn fault_address(address: u64) -> u64 {
         // An address that is not canonical is a general-protection fault, which Windows reports as all ones.
         if (1 << 47..u64::MAX << 47).contains(&address) { u64::MAX } else { address }
@@ -359,77 +372,6 @@ impl Isa for Amd64 {
             unreachable!("an x86-64 engine resumes x86-64 contexts only")
         };
         load64(cpu, c);
-    }
-}
-
-fn save64(cpu: Cpu, c: &mut Amd64Context) {
-    let regs = cpu.regs;
-    for (n, to) in [
-        (RAX, &mut c.rax),
-        (RCX, &mut c.rcx),
-        (RDX, &mut c.rdx),
-        (RBX, &mut c.rbx),
-        (RSP, &mut c.rsp),
-        (RBP, &mut c.rbp),
-        (RSI, &mut c.rsi),
-        (RDI, &mut c.rdi),
-        (8, &mut c.r8),
-        (9, &mut c.r9),
-        (10, &mut c.r10),
-        (11, &mut c.r11),
-        (12, &mut c.r12),
-        (13, &mut c.r13),
-        (14, &mut c.r14),
-        (15, &mut c.r15),
-    ] {
-        *to = regs.word(r(n));
-    }
-    c.rip = regs.word(RIP);
-    c.e_flags = read(cpu.uc, Reg::EFLAGS as i32);
-    (c.seg_cs, c.seg_ds, c.seg_es, c.seg_fs, c.seg_gs, c.seg_ss) = (0x33, 0x2B, 0x2B, 0x53, 0x2B, 0x2B);
-    c.mx_csr = read(cpu.uc, Reg::MXCSR as i32);
-    c.flt_save.mx_csr = c.mx_csr;
-    c.flt_save.mx_csr_mask = 0xFFFF;
-    x87::save_fx(cpu.uc, &mut c.flt_save);
-    for (i, to) in c.flt_save.xmm_registers.iter_mut().enumerate() {
-        *to = regs.vector(xmm(i));
-    }
-}
-
-fn load64(cpu: Cpu, c: &Amd64Context) {
-    let regs = cpu.regs;
-    if c.context_flags & CONTEXT_CONTROL != 0 {
-        regs.set_word(r(RSP), c.rsp);
-        regs.set_word(RIP, c.rip);
-        load_flags(cpu, c.e_flags);
-    }
-    if c.context_flags & CONTEXT_INTEGER != 0 {
-        for (n, value) in [
-            (RAX, c.rax),
-            (RCX, c.rcx),
-            (RDX, c.rdx),
-            (RBX, c.rbx),
-            (RBP, c.rbp),
-            (RSI, c.rsi),
-            (RDI, c.rdi),
-            (8, c.r8),
-            (9, c.r9),
-            (10, c.r10),
-            (11, c.r11),
-            (12, c.r12),
-            (13, c.r13),
-            (14, c.r14),
-            (15, c.r15),
-        ] {
-            regs.set_word(r(n), value);
-        }
-    }
-    if c.context_flags & CONTEXT_FLOATING_POINT != 0 {
-        set(cpu, Reg::MXCSR, c.mx_csr & 0xFFFF);
-        x87::load_fx(cpu.uc, &c.flt_save);
-        for (i, value) in c.flt_save.xmm_registers.iter().enumerate() {
-            regs.set_vector(xmm(i), *value);
-        }
     }
 }
 
@@ -547,6 +489,10 @@ impl Isa for I386 {
         CallResult { int: low(cpu, RAX).into(), high: low(cpu, RDX).into(), float }
     }
 
+    fn refine(fault: Fault, context: &Context) -> Fault {
+        refine(fault, context)
+    }
+
     fn save(cpu: Cpu) -> Context {
         let mut context = Context::new(Machine::I386);
         if let Context::I386(c) = &mut context {
@@ -558,68 +504,5 @@ impl Isa for I386 {
     fn load(cpu: Cpu, context: &Context) {
         let Context::I386(c) = context else { unreachable!("an x86 engine resumes x86 contexts only") };
         load32(cpu, c);
-    }
-}
-
-fn save32(cpu: Cpu, c: &mut I386Context) {
-    c.eax = low(cpu, RAX);
-    c.ecx = low(cpu, RCX);
-    c.edx = low(cpu, RDX);
-    c.ebx = low(cpu, RBX);
-    c.esp = low(cpu, RSP);
-    c.ebp = low(cpu, RBP);
-    c.esi = low(cpu, RSI);
-    c.edi = low(cpu, RDI);
-    c.eip = u32::try_from(I386::pc(cpu)).unwrap_or_default();
-    c.e_flags = read(cpu.uc, Reg::EFLAGS as i32);
-    let selector = |n| cpu.regs.half(segment(n)) & 0xFFFF;
-    (c.seg_cs, c.seg_ss, c.seg_ds) = (selector(CS), selector(SS), selector(DS));
-    (c.seg_es, c.seg_fs, c.seg_gs) = (selector(ES), selector(FS), selector(GS));
-    x87::save_f(cpu.uc, &mut c.float_save);
-    let mut fx = transom_cpu::context::FxSave {
-        mx_csr: read(cpu.uc, Reg::MXCSR as i32),
-        mx_csr_mask: 0xFFFF,
-        ..Default::default()
-    };
-    x87::save_fx(cpu.uc, &mut fx);
-    for i in 0..8 {
-        fx.xmm_registers[i] = cpu.regs.vector(xmm(i));
-    }
-    // SAFETY: the image is 512 bytes of integers without padding, as its layout assertion says.
-    c.extended_registers = unsafe { core::mem::transmute::<transom_cpu::context::FxSave, [u8; 512]>(fx) };
-}
-
-fn load32(cpu: Cpu, c: &I386Context) {
-    let put = |n: usize, value: u32| cpu.regs.set_word(r(n), value.into());
-    if c.context_flags & CONTEXT_CONTROL != 0 {
-        put(RSP, c.esp);
-        put(RBP, c.ebp);
-        I386::set_pc(cpu, c.eip.into());
-        load_flags(cpu, c.e_flags);
-    }
-    if c.context_flags & CONTEXT_INTEGER != 0 {
-        for (n, value) in [(RAX, c.eax), (RCX, c.ecx), (RDX, c.edx), (RBX, c.ebx), (RSI, c.esi), (RDI, c.edi)]
-        {
-            put(n, value);
-        }
-    }
-    if c.context_flags & CONTEXT_SEGMENTS != 0 {
-        // The bases are fixed; only what `mov` from a segment register shows can differ.
-        for (n, value) in [(DS, c.seg_ds), (ES, c.seg_es), (GS, c.seg_gs)] {
-            cpu.regs.set_half(segment(n), value & 0xFFFF);
-        }
-    }
-    if c.context_flags & CONTEXT_FLOATING_POINT != 0 {
-        x87::load_f(cpu.uc, &c.float_save);
-    }
-    if c.context_flags & CONTEXT_EXTENDED != 0 {
-        let image = &c.extended_registers;
-        let word = |at: usize| u32::from_le_bytes([image[at], image[at + 1], image[at + 2], image[at + 3]]);
-        set(cpu, Reg::MXCSR, word(24) & 0xFFFF);
-        for i in 0..8 {
-            let mut bytes = [0u8; 16];
-            bytes.copy_from_slice(&image[160 + 16 * i..][..16]);
-            cpu.regs.set_vector(xmm(i), u128::from_le_bytes(bytes));
-        }
     }
 }

@@ -311,6 +311,31 @@ fn a_page_that_is_written_and_executed_in_turn_runs_what_was_written_last() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn a_mapped_file_that_was_cut_short_is_an_in_page_fault() {
+    let world = World::new(Machine::Arm64);
+    let thread = world.thread();
+    transom_cpu::signals::install(world).unwrap();
+    // SAFETY: a file in memory of one page, mapped over memory of ours, then cut to nothing.
+    let page = unsafe {
+        let file = libc::memfd_create(c"cut".as_ptr(), 0);
+        assert_eq!(libc::ftruncate(file, 0x1000), 0);
+        let page = world.map(0x1000, R);
+        let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+        assert_eq!(libc::mmap(page as *mut _, 0x1000, libc::PROT_READ, flags, file, 0) as u64, page);
+        assert_eq!(libc::ftruncate(file, 0), 0);
+        page
+    };
+    let load = world.words(&[0xF940_0800, 0xD65F_03C0]); // ldr x0, [x0, #16]; ret
+    world.on_fault(move |_, fault, context| {
+        assert_eq!(fault, Fault::InPage { address: page + 16, access: Access::Read });
+        let Context::Arm64(c) = context else { panic!() };
+        (c.x[0], c.pc) = (5, c.pc + 4);
+    });
+    assert_eq!(thread.call(load, &[page]), 5);
+}
+
+#[test]
 fn threads_take_turns_and_atomics_are_atomic() {
     const ROUNDS: u64 = 3_000_000;
     let world = World::new(Machine::Arm64);

@@ -251,6 +251,15 @@ fn faults_name_their_cause_and_place() {
         );
         assert_eq!(
             one(2, &|a| {
+                a.mov(eax, 1 << 31)?;
+                a.cdq()?;
+                a.or(ecx, -1)?;
+                a.idiv(ecx)
+            }),
+            [(Fault::IntegerOverflow, 9)]
+        );
+        assert_eq!(
+            one(2, &|a| {
                 a.mov(ecx, 0x1230)?;
                 if machine == Machine::I386 { a.mov(eax, dword_ptr(ecx)) } else { a.mov(eax, dword_ptr(rcx)) }
             }),
