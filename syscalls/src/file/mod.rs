@@ -25,6 +25,8 @@
 //! DeviceIoControl     object.control(code, input, room for output)
 //! CreatePipe          files.create_pipe(size)?: reader and writer; PeekNamedPipe: object.peek(range)
 //! CreateFileMapping   section::Section::create(file, protect, attributes, size); MapViewOfFile: section.view(...)
+//! ReadDirectoryCha... object.watch(subtree, filter)?.request(on_change), notify::encode
+//! FindFirstChange...  files.watch_directory(path, subtree, filter)?; FindNextChangeNotification: watch.rearm()
 //! GetStdHandle        at start: files.inherited(fd) for descriptors 0, 1 and 2
 //! GetFullPathNameW, SetCurrentDirectoryW, GetLogicalDrives: files.names
 //! ```
@@ -44,6 +46,7 @@ mod inherit;
 mod io;
 mod lock;
 pub mod meta;
+pub mod notify;
 mod object;
 mod open;
 mod share;
@@ -58,6 +61,7 @@ pub use find::{Find, FindEntry};
 pub use io::{GuestRange, Position};
 pub use lock::ByteRange;
 pub use meta::{BasicChange, FileTime, Meta, Sort, file_time};
+pub use notify::{Change, DirectoryWatch};
 pub use object::FileObject;
 pub use open::{OpenRequest, Opened};
 pub use volume::{Volume, serial_of};

@@ -8,6 +8,7 @@ use super::completion::Completions;
 use super::find::Find;
 use super::lock::Owner;
 use super::meta::{self, Sort};
+use super::notify::DirectoryWatch;
 use super::share::{Claim, FileKey, Node};
 use super::{Files, OpenFacts};
 use crate::object::{Kind, Object};
@@ -20,7 +21,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -46,6 +47,8 @@ pub struct FileObject {
     delete_on_close: bool,
     /// The enumeration that queries of this directory handle go on with.
     scan: Mutex<Option<Arc<Find>>>,
+    /// The watch for changes in this directory.
+    watching: Mutex<Option<Arc<DirectoryWatch>>>,
     /// A pipe that does not wait (`PIPE_NOWAIT`).
     nowait: AtomicBool,
     closed: AtomicBool,
@@ -78,6 +81,7 @@ impl FileObject {
             completions: Completions::new(),
             delete_on_close: options & wdk::FILE_DELETE_ON_CLOSE != 0,
             scan: Mutex::new(None),
+            watching: Mutex::new(None),
             nowait: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         })
@@ -168,6 +172,10 @@ impl FileObject {
         &self.completions
     }
 
+    pub(super) fn watching(&self) -> &Mutex<Option<Arc<DirectoryWatch>>> {
+        &self.watching
+    }
+
     pub(super) fn scan(&self) -> &Mutex<Option<Arc<Find>>> {
         &self.scan
     }
@@ -228,6 +236,9 @@ impl FileObject {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        // A request for changes ends with the handle.
+        let watch = self.watching.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(watch);
         let Some(entry) = &self.entry else { return };
         entry.node.locks.release_all(self.fd(), self.owner());
         if self.delete_on_close {

@@ -115,12 +115,15 @@ impl Namespace {
         let Target::Host(mut host) = self.resolve(&directory)? else {
             return Err(Status(f::STATUS_OBJECT_NAME_INVALID));
         };
-        self.existing(&mut host, |path| match nix::unistd::chdir(path) {
-            Err(Errno::ENOTDIR) => Err(Errno::ENOTSUP),
+        self.existing(&mut host, nix::unistd::chdir).map_err(|status| match status {
+            Status(f::STATUS_OBJECT_PATH_NOT_FOUND) if nix::sys::stat::stat(host.as_c_str()).is_ok() => {
+                Status(f::STATUS_NOT_A_DIRECTORY)
+            }
             other => other,
-        })
-        .map_err(|e| if e.0 == f::STATUS_NOT_SUPPORTED { Status(f::STATUS_NOT_A_DIRECTORY) } else { e })?;
-        if directory.len() > 3 && directory.last() == Some(&u16::from(b'\\')) {
+        })?;
+        if dos::kind(&directory) != PathKind::DriveAbsolute {
+            directory = self.to_dos(host.as_bytes());
+        } else if directory.len() > 3 && directory.last() == Some(&u16::from(b'\\')) {
             directory.pop();
         }
         let mut next = Current::clone(&self.current());
