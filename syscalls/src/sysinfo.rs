@@ -72,6 +72,25 @@ pub fn affinity_mask() -> u64 {
     }
 }
 
+/// `SYSTEM_INFO`'s processor level and revision: family, and model and stepping in a byte each.
+#[must_use]
+pub fn processor_model() -> (u16, u16) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let eax = std::arch::x86_64::__cpuid(1).eax;
+        let field = |shift: u32, mask: u32| u16::try_from(eax >> shift & mask).unwrap_or(0);
+        let (family, extended_family) = (field(8, 0xF), field(20, 0xFF));
+        let (model, extended_model) = (field(4, 0xF), field(16, 0xF));
+        let level = if family == 0xF { family + extended_family } else { family };
+        let model = if matches!(family, 6 | 0xF) { extended_model << 4 | model } else { model };
+        (level, model << 8 | field(0, 0xF))
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        (0, 0)
+    }
+}
+
 /// Bytes of physical memory, whatever control groups say. One system call.
 #[must_use]
 pub fn physical_memory() -> u64 {

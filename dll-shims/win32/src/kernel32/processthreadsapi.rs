@@ -113,7 +113,7 @@ fn FreeLibraryAndExitThread(cx: &Cx, library: Handle, code: u32) -> ! {
     ExitThread(cx, code)
 }
 
-fn thread_of(cx: &Cx, handle: Handle, access: u32) -> Win32<std::sync::Arc<ThreadObject>> {
+pub(crate) fn thread_of(cx: &Cx, handle: Handle, access: u32) -> Win32<std::sync::Arc<ThreadObject>> {
     Ok(cx.object::<ThreadObject>(super::handleapi::real(cx, handle)?, access)?.to_arc())
 }
 

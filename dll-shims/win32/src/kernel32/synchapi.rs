@@ -61,7 +61,7 @@ fn insert(
 }
 
 /// Objects with names are found by them; see `super::named`.
-fn named(
+pub(crate) fn named(
     cx: &Cx,
     name: Option<WStr>,
     attributes: Ptr<SecurityAttributes>,
@@ -83,7 +83,7 @@ fn named(
 }
 
 /// Opens an existing named object of type `T`.
-fn open<T: Object>(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Handle> {
+pub(crate) fn open<T: Object>(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Handle> {
     let object = super::named::open(cx, &name.get()?)?;
     if !object.as_any().is::<T>() {
         return Err(WinError::Code(f::ERROR_INVALID_HANDLE));
