@@ -48,6 +48,9 @@ pub struct ThreadBlock {
     pub resume_ip: u64,
     /// Code selector that goes with `resume_ip` (native-32).
     pub resume_cs: u64,
+    /// The thread's suspension word: not zero if the thread must not enter guest code now ([`crate::suspend`]). Set by the
+    /// native engines when the thread attaches.
+    pub suspend: *const core::sync::atomic::AtomicU32,
 }
 
 impl ThreadBlock {

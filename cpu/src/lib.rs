@@ -22,4 +22,6 @@ pub mod native32;
 pub mod native64;
 #[cfg(target_arch = "x86_64")]
 pub mod signals;
+#[cfg(target_arch = "x86_64")]
+pub mod suspend;
 pub mod thunk;

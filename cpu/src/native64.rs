@@ -22,8 +22,8 @@ use core::mem::offset_of;
 use std::ptr;
 
 use crate::block::{BLOCK_OFFSET, ThreadBlock};
-use crate::context::{Amd64Context, Context};
-use crate::engine::{CallResult, Engine, Host, Level};
+use crate::context::Context;
+use crate::engine::{CallResult, Engine, Host, Level, drop_levels};
 use crate::frame::Frame;
 use crate::machine::Machine;
 use crate::mem;
@@ -59,6 +59,7 @@ const fn gs(offset: usize) -> usize {
 /// Everything up to the switch of `rsp` counts as guest code: a fault there (a guest stack pointer that points nowhere)
 /// is the guest's.
 #[unsafe(naked)]
+#[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn entry() {
     naked_asm!(
         "mov r10, rsp",
@@ -117,6 +118,10 @@ unsafe extern "C" fn entry() {
         "mov rsi, rsp",
         "cld",
         "call [rax]",
+        "2:",
+        "mov r11, gs:[{suspend}]",
+        "cmp dword ptr [r11], 0",
+        "jne 3f",
         "mov r11, [rsp + {previous}]",
         "mov gs:[{frame_gs}], r11",
         "movaps xmm6, [rsp + {vectors}]",
@@ -136,6 +141,14 @@ unsafe extern "C" fn entry() {
         "movsd xmm0, [rsp + {result_float}]",
         "mov rsp, [rsp + {sp}]",
         "ret",
+        // Suspended.
+        "3:",
+        "mov rdi, gs:[{this}]",
+        "mov rsi, rsp",
+        "call {park}",
+        "jmp 2b",
+        suspend = const gs(offset_of!(ThreadBlock, suspend)),
+        park = sym crate::suspend::park_at_return,
         host_sp = const gs(offset_of!(ThreadBlock, host_sp)),
         this = const gs(offset_of!(ThreadBlock, this)),
         frame_gs = const gs(offset_of!(ThreadBlock, frame)),
@@ -165,19 +178,23 @@ unsafe extern "C" fn entry() {
 const _: () = assert!(size_of::<Frame>().is_multiple_of(16) && size_of::<Bound>().is_power_of_two());
 
 /// Enters guest code at `target` with the guest stack pointer `sp` and register arguments from `args` (four words);
-/// returns when the guest function returns.
+/// returns 1 when the guest function returns, 0 if it was not called because the thread is suspended.
 ///
 /// # Safety
 /// `block` is attached and its guest stack is prepared: the return address at `sp` is [`return_trap`].
 #[unsafe(naked)]
+#[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn enter_guest(
     block: *mut ThreadBlock,
     target: u64,
     sp: u64,
     args: *const u64,
     result: *mut CallResult,
-) {
+) -> u32 {
     naked_asm!(
+        "mov rax, [rdi + {suspend}]",
+        "cmp dword ptr [rax], 0",
+        "jne 2f",
         "push rbp",
         "push rbx",
         "push r12",
@@ -198,12 +215,16 @@ unsafe extern "C" fn enter_guest(
         "movq xmm2, r8",
         "movq xmm3, r9",
         "jmp rax",
+        "2: xor eax, eax",
+        "ret",
+        suspend = const offset_of!(ThreadBlock, suspend),
         host_sp = const offset_of!(ThreadBlock, host_sp),
     )
 }
 
 /// Where a guest function that [`enter_guest`] called returns to.
 #[unsafe(naked)]
+#[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn return_trap() {
     naked_asm!(
         "mov rsp, gs:[{host_sp}]",
@@ -216,6 +237,7 @@ unsafe extern "C" fn return_trap() {
         "pop r12",
         "pop rbx",
         "pop rbp",
+        "mov eax, 1",
         "cld",
         "ret",
         host_sp = const gs(offset_of!(ThreadBlock, host_sp)),
@@ -223,62 +245,6 @@ unsafe extern "C" fn return_trap() {
         float = const offset_of!(CallResult, float),
     )
 }
-
-/// Loads every register from a context and goes on there. `rsp` stays on the host stack until the final `iretq`, which
-/// loads `rip`, flags and `rsp` at once.
-///
-/// # Safety
-/// The context's control fields describe guest code; the caller's frames are abandoned.
-#[unsafe(naked)]
-unsafe extern "C" fn load_context(context: *const Amd64Context, float: bool) -> ! {
-    naked_asm!(
-        "and rsp, -16",
-        "test sil, sil",
-        "jz 2f",
-        "fxrstor64 [rdi + {flt}]",
-        "2:",
-        "push 0x2b",
-        "push qword ptr [rdi + {rsp}]",
-        "mov eax, [rdi + {flags}]",
-        "push rax",
-        "push 0x33",
-        "push qword ptr [rdi + {rip}]",
-        "mov rax, [rdi + {rax}]",
-        "mov rcx, [rdi + {rcx}]",
-        "mov rdx, [rdi + {rdx}]",
-        "mov rbx, [rdi + {rbx}]",
-        "mov rbp, [rdi + {rbp}]",
-        "mov rsi, [rdi + {rsi}]",
-        "mov r8, [rdi + {r8}]",
-        "mov r9, [rdi + {r8} + 8]",
-        "mov r10, [rdi + {r8} + 16]",
-        "mov r11, [rdi + {r8} + 24]",
-        "mov r12, [rdi + {r8} + 32]",
-        "mov r13, [rdi + {r8} + 40]",
-        "mov r14, [rdi + {r8} + 48]",
-        "mov r15, [rdi + {r8} + 56]",
-        "mov rdi, [rdi + {rdi}]",
-        "iretq",
-        flt = const offset_of!(Amd64Context, flt_save),
-        rsp = const offset_of!(Amd64Context, rsp),
-        flags = const offset_of!(Amd64Context, e_flags),
-        rip = const offset_of!(Amd64Context, rip),
-        rax = const offset_of!(Amd64Context, rax),
-        rcx = const offset_of!(Amd64Context, rcx),
-        rdx = const offset_of!(Amd64Context, rdx),
-        rbx = const offset_of!(Amd64Context, rbx),
-        rbp = const offset_of!(Amd64Context, rbp),
-        rsi = const offset_of!(Amd64Context, rsi),
-        rdi = const offset_of!(Amd64Context, rdi),
-        r8 = const offset_of!(Amd64Context, r8),
-    )
-}
-
-/// Flags that guest code may have set when it continues: the arithmetic flags, DF, TF, AC and ID; IF is always on.
-const FLAGS_ALLOWED: u32 = 0x0024_0DD5;
-const FLAGS_ALWAYS: u32 = 0x0202;
-/// CONTEXT_FLOATING_POINT without the architecture bit.
-const CONTEXT_FLOATING_POINT: u32 = 0x8;
 
 impl Engine for Native64 {
     fn name(&self) -> &'static str {
@@ -343,7 +309,9 @@ impl Engine for Native64 {
                 frame: (*block).frame,
             };
             (*block).level = &raw mut level;
-            enter_guest(block, target, sp, regs.as_ptr(), &raw mut result);
+            while enter_guest(block, target, sp, regs.as_ptr(), &raw mut result) == 0 {
+                crate::suspend::park_at_call(block);
+            }
             (*block).level = level.previous;
             (*block).host_sp = level.host_sp;
             (*block).frame = level.frame;
@@ -357,18 +325,12 @@ impl Engine for Native64 {
     }
 
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {
-        let Context::Amd64(context) = context else {
-            unreachable!("native-64 resumes x86-64 contexts only");
-        };
-        // The caller may hold the context anywhere, also in frames that are about to be overwritten: copy it here.
-        let mut c = (**context).clone();
-        c.e_flags = c.e_flags & FLAGS_ALLOWED | FLAGS_ALWAYS;
-        c.flt_save.mx_csr = c.mx_csr & 0xFFFF;
-        let float = c.context_flags & CONTEXT_FLOATING_POINT != 0;
+        let context = context.clone();
+        assert!(context.machine() == Machine::Amd64, "native-64 resumes x86-64 contexts only");
         // SAFETY: the block is the calling thread's; dropping levels and loading the context is what the caller asked.
         unsafe {
-            crate::engine::drop_levels(block, c.rsp);
-            load_context(&raw const c, float)
+            drop_levels(block, context.sp());
+            signals::load_context(block, context, None)
         }
     }
 }

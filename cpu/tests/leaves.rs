@@ -19,6 +19,7 @@ use transom_cpu::native64::Native64;
 /// What the stand-in for every slow path returns.
 const SLOW: u64 = 0x5103;
 const PAGE: u64 = 4096;
+const PAGE_SIZE: usize = 4096;
 
 struct Guest<'a> {
     engine: &'a dyn Engine,
@@ -28,7 +29,7 @@ struct Guest<'a> {
 
 impl Guest<'_> {
     fn leaf(&self, emit: LeafFn) -> Option<u64> {
-        let at = map(PAGE as usize);
+        let at = map(PAGE_SIZE);
         let code = emit(self.engine.machine(), self.slow, at)?;
         mem::copy_out(at, &code).unwrap();
         Some(at)
@@ -72,7 +73,7 @@ fn fenced(pages: u64) -> (u64, u64) {
     let start = map(usize::try_from((pages + 2) * PAGE).unwrap());
     for fence in [start, start + (pages + 1) * PAGE] {
         // SAFETY: pages of this test's.
-        unsafe { libc::mprotect(fence as *mut libc::c_void, PAGE as usize, libc::PROT_NONE) };
+        unsafe { libc::mprotect(fence as *mut libc::c_void, PAGE_SIZE, libc::PROT_NONE) };
     }
     (start + PAGE, start + (pages + 1) * PAGE)
 }
@@ -181,7 +182,7 @@ fn lengths_and_searches_stop_at_the_terminator() {
         let (start, end) = fenced(1);
         for len in (0..200u64).chain([4000, 4094]) {
             // What lies before the string must not count.
-            mem::fill(start, 0, PAGE as usize).unwrap();
+            mem::fill(start, 0, PAGE_SIZE).unwrap();
             let at = end - 1 - len;
             mem::fill(at, b'a', usize::try_from(len).unwrap()).unwrap();
             assert_eq!(guest.call(strlen, &[at]), len);
@@ -201,7 +202,7 @@ fn lengths_and_searches_stop_at_the_terminator() {
                 }
             }
             if len < 2000 {
-                mem::fill(start, 0, PAGE as usize).unwrap();
+                mem::fill(start, 0, PAGE_SIZE).unwrap();
                 let at = end - 2 - 2 * len;
                 mem::write_slice(at, &vec![0x6100u16; usize::try_from(len).unwrap()]).unwrap();
                 assert_eq!(guest.call(wcslen, &[at]), len);
@@ -394,7 +395,7 @@ fn clocks_come_from_the_shared_page() {
     let mapped = unsafe {
         libc::mmap(
             page as *mut libc::c_void,
-            PAGE as usize,
+            PAGE_SIZE,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE,
             -1,

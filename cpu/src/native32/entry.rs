@@ -50,6 +50,7 @@ const fn fs(offset: usize) -> usize {
 /// The way back is a far jump through `ThreadBlock::resume_ip`, which holds the 32-bit offset and above it the
 /// selector 0x23 (bits 32, 33 and 37), written at once so that the jump's load is forwarded from the store.
 #[unsafe(naked)]
+#[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn from_guest() {
     naked_asm!(
         "mov r8d, esp",
@@ -101,6 +102,10 @@ unsafe extern "C" fn from_guest() {
         "mov rbx, r9",
         "cld",
         "call [rax]",
+        "5:",
+        "mov r10, [rbx + {suspend}]",
+        "cmp dword ptr [r10], 0",
+        "jne 6f",
         "mov r10, [rsp + {previous}]",
         "mov [rbx + {b_frame}], r10",
         "cmp dword ptr [rsp + {returns}], 0",
@@ -133,6 +138,14 @@ unsafe extern "C" fn from_guest() {
         "4:",
         "fld dword ptr [rsp + {result_float}]",
         "jmp 2b",
+        // Suspended.
+        "6:",
+        "mov rdi, rbx",
+        "mov rsi, rsp",
+        "call {park}",
+        "jmp 5b",
+        suspend = const offset_of!(ThreadBlock, suspend),
+        park = sym crate::suspend::park_at_return,
         this = const fs(offset_of!(ThreadBlock, this)),
         resume_ip_fs = const fs(offset_of!(ThreadBlock, resume_ip)),
         resume_ip = const offset_of!(ThreadBlock, resume_ip),
@@ -162,19 +175,23 @@ unsafe extern "C" fn from_guest() {
     )
 }
 
-/// Enters guest code at `target` with the guest stack pointer `sp`; returns when the guest function returns.
-/// `result.float` says whether it returns a floating-point value.
+/// Enters guest code at `target` with the guest stack pointer `sp`; returns 1 when the guest function returns, 0 if it
+/// was not called because the thread is suspended. `result.float` says whether it returns a floating-point value.
 ///
 /// # Safety
 /// `block` is attached and its guest stack is prepared: the return address at `sp` is the return gate.
 #[unsafe(naked)]
+#[unsafe(link_section = "transom_transition")]
 pub(super) unsafe extern "C" fn enter_guest(
     block: *mut ThreadBlock,
     target: u64,
     sp: u64,
     result: *mut CallResult,
-) {
+) -> u32 {
     naked_asm!(
+        "mov rax, [rdi + {suspend}]",
+        "cmp dword ptr [rax], 0",
+        "jne 2f",
         "push rbp",
         "push rbx",
         "push r12",
@@ -198,6 +215,9 @@ pub(super) unsafe extern "C" fn enter_guest(
         "mov esp, edx",
         "xor edx, edx",
         "jmp fword ptr fs:[{resume_ip_fs}]",
+        "2: xor eax, eax",
+        "ret",
+        suspend = const offset_of!(ThreadBlock, suspend),
         host_sp = const offset_of!(ThreadBlock, host_sp),
         teb = const offset_of!(ThreadBlock, teb),
         resume_ip = const offset_of!(ThreadBlock, resume_ip),
@@ -209,6 +229,7 @@ pub(super) unsafe extern "C" fn enter_guest(
 /// telling anyone (a `longjmp` of its own); those were entered further down. So the level that returns is the outermost
 /// of those that were entered just below the stack pointer.
 #[unsafe(naked)]
+#[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn returned() {
     naked_asm!(
         "mov r8d, esp",
@@ -251,6 +272,7 @@ unsafe extern "C" fn returned() {
         "pop r12",
         "pop rbx",
         "pop rbp",
+        "mov eax, 1",
         "cld",
         "ret",
         this = const fs(offset_of!(ThreadBlock, this)),

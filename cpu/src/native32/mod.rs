@@ -148,7 +148,9 @@ impl Engine for Native32 {
                 frame: (*block).frame,
             };
             (*block).level = &raw mut level;
-            entry::enter_guest(block, target & 0xFFFF_FFFF, sp, &raw mut result);
+            while entry::enter_guest(block, target & 0xFFFF_FFFF, sp, &raw mut result) == 0 {
+                crate::suspend::park_at_call(block);
+            }
             (*block).level = level.previous;
             (*block).host_sp = level.host_sp;
             (*block).frame = level.frame;
@@ -167,11 +169,6 @@ impl Engine for Native32 {
         // SAFETY: the block is the calling thread's; dropping levels and loading the context is what the caller asked.
         unsafe {
             drop_levels(block, context.sp());
-            if (*block).level.is_null() {
-                // A thread that starts here: everything below this frame is free for the entries to come.
-                let here = (&raw const context).expose_provenance() as u64;
-                (*block).host_sp = (here - 64) & !63;
-            }
             signals::load_context(block, context, None)
         }
     }

@@ -33,7 +33,7 @@ use crate::mem;
 
 pub use classify::divide as division_fault;
 pub use crash::{is_host_code, refresh_images};
-pub(crate) use registers::load_context;
+pub(crate) use registers::{from_frame, fs_selector, load_context, to_frame};
 use stack::ALT_STACK;
 pub(crate) use stack::host_fs_base;
 
@@ -124,11 +124,14 @@ fn set_action(signal: libc::c_int) -> std::io::Result<()> {
 pub unsafe fn attach_thread(block: *mut ThreadBlock) -> Result<(), String> {
     stack::attach()?;
     CURRENT.set(block);
+    // SAFETY: the caller's contract.
+    unsafe { crate::suspend::attach(block) };
     Ok(())
 }
 
 /// Undoes [`attach_thread`].
 pub fn detach_thread() {
+    crate::suspend::detach();
     CURRENT.set(core::ptr::null_mut());
     stack::detach();
 }
@@ -196,13 +199,60 @@ unsafe extern "C" fn dispatch(
     }
     // SAFETY: only `on_signal` stores here, and only functions of this type.
     let handler: Handler = unsafe { core::mem::transmute::<*mut (), Handler>(handler) };
-    // SAFETY: the promise made to `on_signal`.
-    unsafe { handler(signal, info, context) };
+    // SAFETY: the promise made to `on_signal`; the interrupted code may be about to look at its errno.
+    unsafe {
+        let errno = *libc::__errno_location();
+        handler(signal, info, context);
+        *libc::__errno_location() = errno;
+    }
     0
 }
 
+unsafe extern "C" {
+    #[link_name = "__start_transom_transition"]
+    static TRANSITION_START: u8;
+    #[link_name = "__stop_transom_transition"]
+    static TRANSITION_STOP: u8;
+}
+
+/// Where a signal found a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In guest code, with this block.
+    Guest(*mut ThreadBlock),
+    /// Between guest and host: in the engines' assembly or a gate.
+    Transition,
+    /// In host code.
+    Host,
+}
+
+/// Where the interrupted code is. Async-signal-safe.
+pub(crate) fn place(context: &libc::ucontext_t) -> Place {
+    let block = CURRENT.get();
+    if block.is_null() {
+        return Place::Host;
+    }
+    let code_selector = context.uc_mcontext.gregs[libc::REG_CSGSFS as usize] & 0xFFFF;
+    let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
+    // SAFETY: the calling thread's block, which only native-32 gives a host FS base.
+    let swaps_fs = unsafe { (*block).host_fs != 0 };
+    let transition = (&raw const TRANSITION_START).addr() as u64..(&raw const TRANSITION_STOP).addr() as u64;
+    if code_selector == i64::from(registers::CODE32) {
+        Place::Guest(block)
+    } else if transition.contains(&rip) {
+        Place::Transition
+    } else if is_host_code(rip) {
+        Place::Host
+    } else if swaps_fs {
+        // A gate: 64-bit code in guest memory.
+        Place::Transition
+    } else {
+        Place::Guest(block)
+    }
+}
+
 /// Whether the interrupted code is the guest's; if so, the thread's block.
-pub(crate) fn interrupted_guest(context: &libc::ucontext_t) -> Option<*mut ThreadBlock> {
+fn interrupted_guest(context: &libc::ucontext_t) -> Option<*mut ThreadBlock> {
     let block = CURRENT.get();
     let code_selector = context.uc_mcontext.gregs[libc::REG_CSGSFS as usize] & 0xFFFF;
     let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();

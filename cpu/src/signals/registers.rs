@@ -2,6 +2,7 @@
 
 use core::arch::naked_asm;
 use core::mem::offset_of;
+use core::sync::atomic::AtomicU32;
 
 use super::classify::Trap;
 use crate::block::ThreadBlock;
@@ -120,7 +121,9 @@ unsafe fn image_size(image: *const u8) -> (usize, u64) {
 unsafe extern "C" fn handle_fault(record: *mut Record) -> ! {
     // SAFETY: written by `divert` just now, above this frame.
     let record = unsafe { &*record };
-    let mut context = from_frame(&record.registers, record.vectors.image);
+    // SAFETY: any bytes make an FXSAVE image, which the copy begins with.
+    let image = unsafe { record.vectors.image.cast::<[u8; 512]>().read_unaligned() };
+    let mut context = from_frame(&record.registers, &image);
     let fault = record.trap.classify(&mut context);
     let sp = context.sp();
     // SAFETY: the calling thread's block.
@@ -136,13 +139,11 @@ unsafe extern "C" fn handle_fault(record: *mut Record) -> ! {
 }
 
 /// The guest's registers from the kernel's frame.
-pub(crate) fn from_frame(registers: &Registers, image: *const u8) -> Context {
-    // SAFETY: the kernel's image is at least an FXSAVE image; any bytes make one.
-    let fx = unsafe { image.cast::<[u8; 512]>().read_unaligned() };
+pub(crate) fn from_frame(registers: &Registers, fx: &[u8; 512]) -> Context {
     if low16(registers[libc::REG_CSGSFS as usize]) == CODE32 {
-        Context::I386(Box::new(i386_from_frame(registers, &fx)))
+        Context::I386(Box::new(i386_from_frame(registers, fx)))
     } else {
-        Context::Amd64(Box::new(amd64_from_frame(registers, &fx)))
+        Context::Amd64(Box::new(amd64_from_frame(registers, fx)))
     }
 }
 
@@ -222,7 +223,8 @@ fn i386_from_frame(registers: &Registers, fx: &[u8; 512]) -> I386Context {
     }
 }
 
-fn fs_selector() -> u16 {
+/// The FS selector, which 64-bit code leaves as native-32 loaded it.
+pub(crate) fn fs_selector() -> u16 {
     let selector: u16;
     // SAFETY: reads a selector.
     unsafe { core::arch::asm!("mov {:x}, fs", out(reg) selector, options(nomem, nostack, preserves_flags)) };
@@ -310,6 +312,40 @@ pub(super) fn mask_sse_exceptions(context: &mut libc::ucontext_t) -> bool {
     }
 }
 
+/// Makes the interrupted code go on with these registers. Async-signal-safe.
+pub(crate) fn to_frame(context: &Context, frame: &mut libc::ucontext_t) {
+    let image = frame.uc_mcontext.fpregs.cast::<u8>();
+    // SAFETY: the kernel's image is at least an FXSAVE image.
+    let fx = unsafe { &mut *image.cast::<[u8; 512]>() };
+    let (float, target) = match context {
+        Context::Amd64(c) => (fill_amd64(c, fx), amd64_target(c)),
+        Context::I386(c) => (fill_i386(c, fx), i386_target(c, 0)),
+        Context::Arm64(_) => return,
+    };
+    // SAFETY: an image with features is an XSAVE image, with its header behind the legacy part.
+    unsafe {
+        if float && image_size(image).1 != 0 {
+            *image.add(XSAVE_HEADER).cast::<u64>() |= 3;
+        }
+    }
+    let registers = &mut frame.uc_mcontext.gregs;
+    let mut set = |r: libc::c_int, value: u64| registers[r as usize] = value.cast_signed();
+    set(libc::REG_RAX, target.rax);
+    set(libc::REG_RCX, target.rcx);
+    set(libc::REG_RDX, target.rdx);
+    set(libc::REG_RBX, target.rbx);
+    set(libc::REG_RBP, target.rbp);
+    set(libc::REG_RSI, target.rsi);
+    set(libc::REG_RDI, target.rdi);
+    for (register, value) in (libc::REG_R8..).zip(target.high) {
+        set(register, value);
+    }
+    set(libc::REG_RIP, target.rip);
+    set(libc::REG_RSP, target.rsp);
+    set(libc::REG_EFL, target.flags);
+    set(libc::REG_CSGSFS, target.cs | target.ss << 48);
+}
+
 /// Everything that [`load`] loads, the last five in the order of an interrupt return.
 #[repr(C)]
 #[derive(Default)]
@@ -332,10 +368,13 @@ struct Target {
 }
 
 /// Loads the vectors from `image` (null: leave them; `features` 0: an FXSAVE image) and all other registers from `target`.
-/// The stack pointer walks through `target` itself, so nothing else needs a stack.
+/// The stack pointer walks through `target` itself, so nothing else needs a stack. Returns if `suspend` is not zero.
 #[unsafe(naked)]
-unsafe extern "C" fn load(target: *const Target, image: *const u8, features: u64) -> ! {
+#[unsafe(link_section = "transom_transition")]
+unsafe extern "C" fn load(target: *const Target, image: *const u8, features: u64, suspend: *const AtomicU32) {
     naked_asm!(
+        "cmp dword ptr [rcx], 0",
+        "jne 5f",
         "test rsi, rsi",
         "jz 3f",
         "mov rax, rdx",
@@ -368,6 +407,7 @@ unsafe extern "C" fn load(target: *const Target, image: *const u8, features: u64
         "lea rsp, [rdi + {rip}]",
         "mov rdi, [rdi + {rdi}]",
         "iretq",
+        "5: ret",
         fs_base = const offset_of!(Target, fs_base),
         rax = const offset_of!(Target, rax),
         rcx = const offset_of!(Target, rcx),
@@ -391,17 +431,63 @@ struct FxImage([u8; 512]);
 /// # Safety
 /// `block` is the calling thread's; frames below the caller are abandoned; `vectors` come from [`divert`].
 pub(crate) unsafe fn load_context(block: *mut ThreadBlock, context: Context, vectors: Option<Vectors>) -> ! {
+    // A thread that starts here: everything below this frame is free for the entries to come.
+    // SAFETY: the caller's contract.
+    unsafe {
+        if (*block).level.is_null() && vectors.is_none() {
+            let here = (&raw const context).expose_provenance() as u64;
+            (*block).host_sp = (here - 64) & !63;
+        }
+    }
+    let mut inline = Inline::from(context);
+    loop {
+        // SAFETY: the caller's contract.
+        unsafe { try_load(block, &inline, vectors) };
+        // Still here: the thread is suspended.
+        inline = Inline::from(crate::suspend::park_at_load(block, inline.into()));
+    }
+}
+
+/// A context without a heap allocation, which would leak when the function that holds it never returns.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack for moments")]
+enum Inline {
+    Amd64(Amd64Context),
+    I386(I386Context),
+}
+
+impl From<Context> for Inline {
+    fn from(context: Context) -> Self {
+        match context {
+            Context::Amd64(c) => Self::Amd64(*c),
+            Context::I386(c) => Self::I386(*c),
+            Context::Arm64(_) => unreachable!("the native engines make no ARM64 contexts"),
+        }
+    }
+}
+
+impl From<Inline> for Context {
+    fn from(context: Inline) -> Self {
+        match context {
+            Inline::Amd64(c) => Self::Amd64(Box::new(c)),
+            Inline::I386(c) => Self::I386(Box::new(c)),
+        }
+    }
+}
+
+/// Loads the context, or returns if the thread is suspended.
+///
+/// # Safety
+/// As [`load_context`].
+unsafe fn try_load(block: *mut ThreadBlock, context: &Inline, vectors: Option<Vectors>) {
     let mut own = FxImage([0; 512]);
     let image = vectors.map_or(own.0.as_mut_ptr(), |v| v.image);
     // SAFETY: both are at least 512 bytes, and nobody else uses them.
     let fx = unsafe { &mut *image.cast::<[u8; 512]>() };
-    let (float, target) = match &context {
-        Context::Amd64(c) => (fill_amd64(c, fx), amd64_target(c)),
+    let (float, target) = match context {
+        Inline::Amd64(c) => (fill_amd64(c, fx), amd64_target(c)),
         // SAFETY: the caller's contract.
-        Context::I386(c) => (fill_i386(c, fx), i386_target(c, unsafe { (*block).teb })),
-        Context::Arm64(_) => unreachable!("the native engines make no ARM64 contexts"),
+        Inline::I386(c) => (fill_i386(c, fx), i386_target(c, unsafe { (*block).teb })),
     };
-    drop(context);
     let features = vectors.map_or(0, |v| v.features);
     if features != 0 {
         // SAFETY: a feature mask means an XSAVE image, with its header behind the legacy part.
@@ -409,7 +495,7 @@ pub(crate) unsafe fn load_context(block: *mut ThreadBlock, context: Context, vec
     }
     let image = if float || vectors.is_some() { image.cast_const() } else { core::ptr::null() };
     // SAFETY: `target` is complete, and the image is 64-byte (XSAVE) or 16-byte (FXSAVE) aligned with valid MXCSR bits.
-    unsafe { load(&raw const target, image, features) }
+    unsafe { load(&raw const target, image, features, (*block).suspend) }
 }
 
 /// Writes the context's floating-point part over the image's. Returns whether the context has one.
