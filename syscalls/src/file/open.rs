@@ -88,7 +88,8 @@ impl OpenRequest {
         self.options & option != 0
     }
 
-    /// Resolves generic rights and refuses combinations that contradict themselves.
+    /// Resolves generic rights and refuses combinations that contradict themselves, and opening by file
+    /// index.
     fn checked(mut self) -> Result<Self> {
         for (generic, specific) in [
             (f::GENERIC_READ, fs::FILE_GENERIC_READ),
@@ -107,6 +108,9 @@ impl OpenRequest {
             self.has(wdk::FILE_DELETE_ON_CLOSE) && self.access & (fs::DELETE | MAXIMUM_ALLOWED) == 0;
         if contradiction || undeletable || self.disposition > wdk::FILE_OVERWRITE_IF || self.share & !7 != 0 {
             return Err(Status(f::STATUS_INVALID_PARAMETER));
+        }
+        if self.has(wdk::FILE_OPEN_BY_FILE_ID) {
+            return Err(Status(f::STATUS_NOT_SUPPORTED));
         }
         Ok(self)
     }
@@ -176,6 +180,26 @@ impl Files {
             Target::Pipe(name) => Ok(Opened::NamedPipe(name)),
             Target::Volume(_) => Err(Status(f::STATUS_ACCESS_DENIED)),
         }
+    }
+
+    /// The path to pass to [`Self::open`] for a name relative to an open directory
+    /// (`OBJECT_ATTRIBUTES.RootDirectory`), or for the file itself if the name is empty.
+    ///
+    /// # Errors
+    /// `STATUS_OBJECT_NAME_NOT_FOUND` if `root` has no name any more; `STATUS_OBJECT_PATH_SYNTAX_BAD` if the
+    /// name begins with a backslash.
+    pub fn path_below(&self, root: &FileObject, name: &[u16]) -> Result<Vec<u16>> {
+        let backslash = u16::from(b'\\');
+        if name.first() == Some(&backslash) {
+            return Err(Status(f::STATUS_OBJECT_PATH_SYNTAX_BAD));
+        }
+        let mut path: Vec<u16> = r"\??\".encode_utf16().collect();
+        path.extend(root.final_path()?);
+        if !name.is_empty() && path.last() != Some(&backslash) {
+            path.push(backslash);
+        }
+        path.extend_from_slice(name);
+        Ok(path)
     }
 
     fn open_null(self: &Arc<Self>, request: &OpenRequest) -> Result<Arc<FileObject>> {

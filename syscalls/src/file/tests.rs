@@ -124,6 +124,10 @@ fn directories_need_backup_semantics() {
     fails(x.read(r"D:\Sub"), f::STATUS_FILE_IS_A_DIRECTORY);
     fails(x.read(r"D:\Sub\"), f::STATUS_OBJECT_NAME_INVALID);
     fails(x.open(r"D:\Sub", RW, ALL, fs::CREATE_ALWAYS, 0), f::STATUS_FILE_IS_A_DIRECTORY);
+    let root = x.open(r"D:\", 0, ALL, fs::OPEN_EXISTING, fs::FILE_FLAG_BACKUP_SEMANTICS).expect("the root");
+    assert_eq!(x.files.path_below(&root, &w(r"sub\x")), Ok(w(r"\??\D:\sub\x")));
+    assert_eq!(x.files.path_below(&root, &[]), Ok(w(r"\??\D:\")));
+    fails(x.files.path_below(&root, &w(r"\x")), f::STATUS_OBJECT_PATH_SYNTAX_BAD);
     for access in [0, f::GENERIC_READ, RW] {
         let dir = x.open(r"D:\SUB", access, ALL, fs::OPEN_EXISTING, fs::FILE_FLAG_BACKUP_SEMANTICS);
         assert_eq!(dir.expect("the directory").sort(), Sort::Directory);

@@ -23,6 +23,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How many listings are kept before all are dropped.
 const MOST_LISTINGS: usize = 256;
 
+/// Nanoseconds within which two changes may get the same file time (a tick of the slowest kernel clock,
+/// twice).
+const LONGEST_TICK: i64 = 20_000_000;
+
 /// Seconds and nanoseconds of a file's time.
 type Stamp = (i64, i64);
 
@@ -90,9 +94,9 @@ impl Listing {
         dirent::for_each(dir.as_fd(), |name| listing.add(name))?;
         // File times advance in clock ticks on many file systems: a change in the tick of the reading could
         // go unseen.
-        let (seconds, nanos) = listing.modified;
-        let tick = (seconds, nanos + 10_000_000);
-        listing.touched = tick >= started;
+        let ((s, n), (then_s, then_n)) = (started, listing.modified);
+        let age = (s - then_s).saturating_mul(1_000_000_000).saturating_add(n - then_n);
+        listing.touched = age <= LONGEST_TICK;
         listing.read_at = Some(Instant::now());
         listing.read_cost = begun.elapsed();
         Ok(listing)
