@@ -19,6 +19,7 @@ pub mod port;
 pub mod process;
 #[cfg(test)]
 mod scratch;
+pub mod random;
 pub mod section;
 pub mod status;
 pub mod sysinfo;

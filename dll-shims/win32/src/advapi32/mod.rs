@@ -1,0 +1,3 @@
+//! advapi32.dll: security, registry, random numbers.
+
+pub(crate) mod random;
