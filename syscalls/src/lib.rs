@@ -5,6 +5,7 @@
 //!
 //! Read first: [`status`] (how every service fails), [`object`] (what a handle refers to) and [`handle`] (how it does).
 
+pub mod console;
 pub mod dispatch;
 pub mod file;
 pub mod handle;
@@ -17,9 +18,9 @@ pub mod pipe;
 pub mod pool;
 pub mod port;
 pub mod process;
+pub mod random;
 #[cfg(test)]
 mod scratch;
-pub mod random;
 pub mod section;
 pub mod status;
 pub mod sysinfo;

@@ -157,6 +157,12 @@ impl FileObject {
         }
     }
 
+    /// Whether it is the descriptor of standard input.
+    #[must_use]
+    pub fn is_standard_input(&self) -> bool {
+        self.fd().as_raw_fd() == libc::STDIN_FILENO
+    }
+
     /// Whether it is a terminal.
     #[must_use]
     pub fn is_terminal(&self) -> bool {

@@ -15,7 +15,8 @@ fn CommandLineToArgvW(cx: &Cx, line: WStr, count: Out<i32>) -> Win32<Ptr<Ptr<u16
     let arguments = cmdline::parse_shell32(&text);
     let pointers = (arguments.len() + 1) * usize::SIZE[usize::from(cx.is_64())];
     let size = pointers + arguments.iter().map(|a| 2 * a.len() + 2).sum::<usize>();
-    let block = cx.heaps().process().alloc(size as u64, true).ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;
+    let block =
+        cx.heaps().process().alloc(size as u64, true).ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;
     let array = Ptr::<Ptr<u16>>::new(block);
     let mut at = block + pointers as u64;
     for (i, argument) in arguments.iter().enumerate() {
