@@ -12,6 +12,7 @@
 use crate::block::ThreadBlock;
 use crate::context::Context;
 use crate::machine::Machine;
+use crate::mem;
 use crate::thunk::{THUNK_SIZE, ThunkTable};
 
 /// One entry into the guest, linked from the innermost outwards. Lives on the host stack of the call that opened it.
@@ -200,13 +201,20 @@ pub trait Engine: Send + Sync {
 
 /// Abandons the levels that lie below the guest stack pointer `sp`, so that guest code can go on with it.
 ///
+/// Addresses on different stacks say nothing about nesting (Go runs its own code on stacks of its own): a level is abandoned
+/// only if both it and `sp` lie on the stack that the TEB names. The outermost level always stays.
+///
 /// # Safety
 /// `block` is the calling thread's, and the thread resumes guest code without returning through the dropped levels.
 pub unsafe fn drop_levels(block: *mut ThreadBlock, sp: u64) {
     // SAFETY: levels are linked from live `call` frames, outermost last.
     unsafe {
+        let stack = teb_stack((*block).teb);
+        let comparable = |address| stack.as_ref().is_none_or(|s| s.contains(&address));
         while let Some(level) = (*block).level.as_ref()
             && level.guest_sp < sp
+            && comparable(level.guest_sp)
+            && comparable(sp)
             && !level.previous.is_null()
         {
             (*block).host_sp = level.host_sp;
@@ -214,4 +222,15 @@ pub unsafe fn drop_levels(block: *mut ThreadBlock, sp: u64) {
         }
         (*block).frame = (*block).level.as_ref().map_or(core::ptr::null_mut(), |l| l.frame);
     }
+}
+
+/// The stack that a TEB names, from `DeallocationStack` to `StackBase` inclusive (winternl.h `TEB`, `NT_TIB`); `None` if the
+/// guest has cleared or broken the fields.
+fn teb_stack(teb: u64) -> Option<core::ops::RangeInclusive<u64>> {
+    let (base, bottom) = if mem::read::<u64>(teb + 0x30) == Ok(teb) {
+        (mem::read::<u64>(teb + 0x8).ok()?, mem::read::<u64>(teb + 0x1478).ok()?)
+    } else {
+        (mem::read::<u32>(teb + 0x4).ok()?.into(), mem::read::<u32>(teb + 0xE0C).ok()?.into())
+    };
+    (bottom != 0 && bottom < base).then_some(bottom..=base)
 }

@@ -223,11 +223,21 @@ unsafe extern "C" fn enter_guest(
 }
 
 /// Where a guest function that [`enter_guest`] called returns to.
+/// Its level is the one that was entered with this stack pointer: guest code may have jumped over inner levels without
+/// telling anyone (a `longjmp` of its own).
 #[unsafe(naked)]
 #[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn return_trap() {
     naked_asm!(
-        "mov rsp, gs:[{host_sp}]",
+        "mov r9, rsp",
+        "mov r10, gs:[{host_sp}]",
+        "mov r11, gs:[{level}]",
+        "sub r9, 8",
+        "2:",
+        "cmp [r11 + {l_guest_sp}], r9",
+        "jne 4f",
+        "3:",
+        "mov rsp, r10",
         "pop r8",
         "mov [r8 + {int}], rax",
         "movsd [r8 + {float}], xmm0",
@@ -240,6 +250,18 @@ unsafe extern "C" fn return_trap() {
         "mov eax, 1",
         "cld",
         "ret",
+        // Not the innermost level: look further out, and fall back to the innermost.
+        "4:",
+        "mov r10, [r11 + {l_host_sp}]",
+        "mov r11, [r11 + {l_previous}]",
+        "test r11, r11",
+        "jnz 2b",
+        "mov r10, gs:[{host_sp}]",
+        "jmp 3b",
+        level = const gs(offset_of!(ThreadBlock, level)),
+        l_guest_sp = const offset_of!(Level, guest_sp),
+        l_host_sp = const offset_of!(Level, host_sp),
+        l_previous = const offset_of!(Level, previous),
         host_sp = const gs(offset_of!(ThreadBlock, host_sp)),
         int = const offset_of!(CallResult, int),
         float = const offset_of!(CallResult, float),

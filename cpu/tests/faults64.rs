@@ -182,3 +182,24 @@ fn early_faults_and_guarded_copies() {
         common::LAZY_PAGE.store(0, Ordering::SeqCst);
     });
 }
+
+/// A fault of host code ends the process with a report and exit code 125. Runs this test again in a child, which crashes.
+#[test]
+fn a_fault_of_the_host_is_reported() {
+    const CHILD: &str = "TRANSOM_TEST_CRASH";
+    if std::env::var_os(CHILD).is_some() {
+        transom_cpu::signals::install(host()).unwrap();
+        // SAFETY: none: this is the crash.
+        unsafe { core::arch::asm!("mov rax, [rax]", inout("rax") 0x1234u64 => _, options(nostack)) };
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_fault_of_the_host_is_reported", "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(125), "{text}");
+    assert!(text.contains("internal error: signal 11"), "{text}");
+    assert!(text.contains("address 0x1234"), "{text}");
+    assert!(text.contains("rax 0000000000001234"), "{text}");
+}

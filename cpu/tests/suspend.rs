@@ -305,7 +305,7 @@ fn storms() {
             let threads = [receiver.recv().unwrap(), receiver.recv().unwrap()];
             // Until enough has happened on both sides.
             let (mut seen, mut i) = (0, 0);
-            while i < 1000 || seen < 100 || calls.load(Ordering::Relaxed) < 1000 {
+            while i < 300 || seen < 30 || calls.load(Ordering::Relaxed) < 300 {
                 i += 1;
                 let thread = &threads[i % 2];
                 thread.suspend().unwrap();

@@ -106,9 +106,43 @@ pub(super) fn report(signal: libc::c_int, trap: &Trap, context: &libc::ucontext_
         libc::sigaddset(&raw mut set, libc::SIGBUS);
         libc::pthread_sigmask(libc::SIG_UNBLOCK, &raw const set, core::ptr::null_mut());
     }
+    let crash = Crash { signal, trap, context };
+    // SAFETY: one thread gets here, once; the stack is nobody else's, and `crash` outlives the process.
+    unsafe {
+        let top = (&raw mut STACK).add(1).expose_provenance();
+        on_stack(top, write_report, &raw const crash)
+    }
+}
+
+/// What to report.
+struct Crash<'a> {
+    signal: libc::c_int,
+    trap: &'a Trap,
+    context: &'a libc::ucontext_t,
+}
+
+/// The report's own stack: a thread that runs no guest code has a small alternate stack only.
+#[repr(C, align(16))]
+struct Stack([u8; 64 * 1024]);
+
+static mut STACK: Stack = Stack([0; 64 * 1024]);
+
+/// Calls the function with the stack pointer at `top`.
+#[unsafe(naked)]
+unsafe extern "C" fn on_stack(
+    top: usize,
+    run: unsafe extern "C" fn(*const Crash<'_>) -> !,
+    crash: *const Crash<'_>,
+) -> ! {
+    core::arch::naked_asm!("mov rsp, rdi", "mov rdi, rdx", "call rsi", "ud2")
+}
+
+unsafe extern "C" fn write_report(crash: *const Crash<'_>) -> ! {
+    // SAFETY: from `report`, which never returns.
+    let crash = unsafe { &*crash };
     let mut text = Text { buffer: [0; 512], len: 0 };
     // Writing to the buffer cannot fail.
-    let _ = describe(&mut text, signal, trap, context);
+    let _ = describe(&mut text, crash.signal, crash.trap, crash.context);
     text.flush();
     // SAFETY: ends the process without running anything else.
     unsafe { libc::_exit(EXIT_INTERNAL) }
@@ -147,6 +181,8 @@ fn describe(
         write!(text, "  {name:>3} {:016x}{end}", registers[index as usize])?;
     }
     writeln!(text, "\n  code, and addresses of code on the stack:")?;
+    // What follows may crash itself.
+    text.flush();
     place(text, registers[libc::REG_RIP as usize].cast_unsigned())?;
     let stack = registers[libc::REG_RSP as usize].cast_unsigned();
     let mut shown = 0;
