@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_that_is_to_end_stops_reading() {
+        let (reader, _writer) = pipe(0);
+        let (tell, told) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            tell.send(crate::thread::current().to_arc()).expect("a receiver");
+            get(&reader, 1)
+        });
+        told.recv().expect("a thread").terminate(1);
+        assert_eq!(thread.join().expect("an end"), Err(Status(f::STATUS_THREAD_IS_TERMINATING)));
+    }
+
+    #[test]
     fn nobody_reads() {
         let (reader, writer) = pipe(0);
         drop(reader);

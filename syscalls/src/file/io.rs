@@ -5,8 +5,9 @@ use super::lock::ByteRange;
 use super::meta::Sort;
 use super::object::FileObject;
 use crate::status::{Result, Status};
+use crate::wait::interrupt::{Reasons, interruptible};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::PollFlags;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -66,8 +67,37 @@ impl Position {
 /// Most bytes that one Linux call moves.
 const MOST: usize = 0x7FFF_F000;
 
-/// One system call on part of a range; a count or an error.
-type Step<'a> = &'a dyn Fn(GuestRange, u64) -> isize;
+/// One system call on part of a range, at an offset that it may ignore.
+type Step<'a> = &'a dyn Fn(GuestRange, u64) -> core::result::Result<usize, Errno>;
+
+/// What a call of the C library's says.
+fn outcome(result: isize) -> core::result::Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| Errno::last())
+}
+
+/// Reads or writes a pipe or device, where a thread may block for long: it stops blocking when it is to end.
+fn patiently(call: libc::c_long, fd: i32, part: GuestRange) -> core::result::Result<usize, Errno> {
+    let args = [fd.cast_unsigned() as usize, part.address, part.len, 0, 0, 0];
+    // SAFETY: the call is read or write; the kernel checks the guest's range.
+    let result = unsafe { interruptible(call, args, INTERRUPTS) };
+    usize::try_from(result).map_err(|_| Errno::from_raw(i32::try_from(-result).unwrap_or(libc::EIO)))
+}
+
+/// What ends a blocking operation early.
+const INTERRUPTS: Reasons = Reasons::TERMINATE.and(Reasons::CANCEL_IO);
+
+/// Why the operation of the calling thread is to end early, if it is.
+pub(super) fn interruption() -> Option<Status> {
+    let me = crate::thread::current();
+    let pending = me.pending.among(INTERRUPTS);
+    if pending.has(Reasons::TERMINATE) {
+        return Some(Status(f::STATUS_THREAD_IS_TERMINATING));
+    }
+    pending.has(Reasons::CANCEL_IO).then(|| {
+        me.pending.clear(Reasons::CANCEL_IO);
+        Status(f::STATUS_CANCELLED)
+    })
+}
 
 impl FileObject {
     /// Reads into guest memory; returns the number of bytes, which is short only at the end of a file, or for
@@ -76,8 +106,9 @@ impl FileObject {
     /// # Errors
     /// `STATUS_END_OF_FILE` at the end of a disk file or NUL; `STATUS_PIPE_BROKEN` from a pipe whose writers
     /// are gone; `STATUS_ACCESS_DENIED` without `FILE_READ_DATA`; `STATUS_FILE_LOCK_CONFLICT`;
-    /// `STATUS_ACCESS_VIOLATION`; `STATUS_INVALID_DEVICE_REQUEST` from a directory. A terminal's end of input
-    /// is a success with 0 bytes.
+    /// `STATUS_ACCESS_VIOLATION`; `STATUS_INVALID_DEVICE_REQUEST` from a directory;
+    /// `STATUS_THREAD_IS_TERMINATING`, `STATUS_CANCELLED`. A terminal's end of input is a success with 0
+    /// bytes.
     pub fn read(&self, into: GuestRange, position: Position) -> Result<usize> {
         if self.access() & (fs::FILE_READ_DATA | fs::FILE_EXECUTE) == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
@@ -85,14 +116,20 @@ impl FileObject {
         self.check_locks(into.len, position, false)?;
         let fd = self.fd().as_raw_fd();
         let done = match self.offset(position)? {
-            // SAFETY: the kernel checks the guest's range and writes nowhere else.
-            None => self.transfer(into, 0, PollFlags::POLLIN, &|part, _| unsafe {
-                libc::read(fd, part.address as *mut _, part.len)
-            })?,
+            None if self.may_block() => {
+                self.transfer(into, 0, PollFlags::POLLIN, &|part, _| patiently(libc::SYS_read, fd, part))?
+            }
+            None => {
+                let step = |part: GuestRange, _| {
+                    // SAFETY: the kernel checks the guest's range and writes nowhere else.
+                    outcome(unsafe { libc::read(fd, part.address as *mut _, part.len) })
+                };
+                self.transfer(into, 0, PollFlags::POLLIN, &step)?
+            }
             Some(offset) => {
                 let step = |part: GuestRange, at: u64| {
                     // SAFETY: as above.
-                    unsafe { libc::pread(fd, part.address as *mut _, part.len, at.cast_signed()) }
+                    outcome(unsafe { libc::pread(fd, part.address as *mut _, part.len, at.cast_signed()) })
                 };
                 let done = self.transfer(into, offset, PollFlags::POLLIN, &step)?;
                 self.follow(offset, done);
@@ -127,18 +164,24 @@ impl FileObject {
                 let step = |part: GuestRange, _| {
                     let part = libc::iovec { iov_base: part.address as *mut _, iov_len: part.len };
                     // SAFETY: the kernel checks the guest's range and only reads it.
-                    unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_APPEND) }
+                    outcome(unsafe { libc::pwritev2(fd, &raw const part, 1, -1, libc::RWF_APPEND) })
                 };
                 self.transfer(from, 0, PollFlags::POLLOUT, &step)
             }
-            // SAFETY: the kernel checks the guest's range and only reads it.
-            None => self.transfer(from, 0, PollFlags::POLLOUT, &|part, _| unsafe {
-                libc::write(fd, part.address as *const _, part.len)
-            }),
+            None if self.may_block() => {
+                self.transfer(from, 0, PollFlags::POLLOUT, &|part, _| patiently(libc::SYS_write, fd, part))
+            }
+            None => {
+                let step = |part: GuestRange, _| {
+                    // SAFETY: the kernel checks the guest's range and only reads it.
+                    outcome(unsafe { libc::write(fd, part.address as *const _, part.len) })
+                };
+                self.transfer(from, 0, PollFlags::POLLOUT, &step)
+            }
             Some(offset) => {
                 let step = |part: GuestRange, at: u64| {
                     // SAFETY: as above.
-                    unsafe { libc::pwrite(fd, part.address as *const _, part.len, at.cast_signed()) }
+                    outcome(unsafe { libc::pwrite(fd, part.address as *const _, part.len, at.cast_signed()) })
                 };
                 self.transfer(from, offset, PollFlags::POLLOUT, &step)
                     .inspect(|&done| self.follow(offset, done))
@@ -166,6 +209,11 @@ impl FileObject {
         }
     }
 
+    /// Whether an operation may block for long.
+    fn may_block(&self) -> bool {
+        matches!(self.sort(), Sort::Pipe | Sort::Character)
+    }
+
     /// Sets the file position behind an operation at an explicit offset.
     fn follow(&self, offset: u64, done: usize) {
         if !self.is_overlapped() {
@@ -179,21 +227,22 @@ impl FileObject {
         loop {
             let mut part = range.skip(done);
             part.len = part.len.min(MOST);
-            let moved = match usize::try_from(step(part, offset + done as u64)) {
+            let moved = match step(part, offset + done as u64) {
                 Ok(moved) => moved,
-                Err(_) => match Errno::last() {
-                    Errno::EINTR => continue,
-                    Errno::EAGAIN if self.is_nowait() && ready == PollFlags::POLLIN => {
-                        return Err(Status(f::STATUS_PIPE_EMPTY));
-                    }
-                    Errno::EAGAIN if self.is_nowait() => return Ok(done),
-                    Errno::EAGAIN => {
-                        wait_ready(self.fd(), ready);
-                        continue;
-                    }
-                    _ if done > 0 => return Ok(done),
-                    error => return Err(Status::from(error)),
+                Err(Errno::EINTR) => match interruption() {
+                    Some(status) => return Err(status),
+                    None => continue,
                 },
+                Err(Errno::EAGAIN) if self.is_nowait() && ready == PollFlags::POLLIN => {
+                    return Err(Status(f::STATUS_PIPE_EMPTY));
+                }
+                Err(Errno::EAGAIN) if self.is_nowait() => return Ok(done),
+                Err(Errno::EAGAIN) => {
+                    wait_ready(self.fd(), ready);
+                    continue;
+                }
+                Err(_) if done > 0 => return Ok(done),
+                Err(error) => return Err(Status::from(error)),
             };
             done += moved;
             // A short read is the answer. A short write is not: what follows goes through, or tells why not.
@@ -323,7 +372,8 @@ impl FileObject {
 
 /// Waits until an inherited non-blocking descriptor is ready: Windows' files block.
 fn wait_ready(fd: BorrowedFd<'_>, ready: PollFlags) {
-    let mut fds = [PollFd::new(fd, ready)];
-    // Whatever poll says, the next attempt tells.
-    let _ = poll(&mut fds, PollTimeout::NONE);
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: ready.bits(), revents: 0 };
+    // Whatever poll says, the next attempt (or what interrupts it) tells.
+    // SAFETY: one pollfd, no time limit, no signal mask.
+    unsafe { interruptible(libc::SYS_ppoll, [(&raw mut poll).addr(), 1, 0, 0, 8, 0], INTERRUPTS) };
 }

@@ -5,6 +5,7 @@
 //! bind those who ask: every Transom process does, and so do Linux programs that lock.
 
 use crate::status::{Result, Status};
+use crate::wait::interrupt::{Reasons, interruptible};
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,12 +167,20 @@ fn set_host_lock(
     let len = i64::try_from(range.len).ok().filter(|len| start.checked_add(*len).is_some()).unwrap_or(0);
     #[expect(clippy::cast_possible_truncation, reason = "lock kinds are 0, 1 and 2")]
     let lock = libc::flock { l_type: kind as i16, l_whence: 0, l_start: start, l_len: len, l_pid: 0 };
-    let command = if wait { libc::F_OFD_SETLKW } else { libc::F_OFD_SETLK };
-    loop {
+    let fd = fd.as_raw_fd();
+    if !wait {
         // SAFETY: the command reads a `flock` structure, which `lock` is.
-        match Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw const lock) }) {
-            Err(Errno::EINTR) => {}
-            other => return other.map(drop),
+        return Errno::result(unsafe { libc::fcntl(fd, libc::F_OFD_SETLK, &raw const lock) }).map(drop);
+    }
+    let command = libc::F_OFD_SETLKW.cast_unsigned() as usize;
+    let args = [fd.cast_unsigned() as usize, command, (&raw const lock).addr(), 0, 0, 0];
+    loop {
+        // SAFETY: as above.
+        let result = unsafe { interruptible(libc::SYS_fcntl, args, Reasons::TERMINATE) };
+        match i32::try_from(-result).map_or(Errno::EIO, Errno::from_raw) {
+            Errno::EINTR if super::io::interruption().is_none() => {}
+            _ if result >= 0 => return Ok(()),
+            error => return Err(error),
         }
     }
 }
