@@ -90,6 +90,11 @@ fn threads() -> MutexGuard<'static, Vec<Arc<ThreadObject>>> {
     THREADS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Gives up the rest of the calling thread's time slice (NtYieldExecution).
+pub fn yield_execution() {
+    std::thread::yield_now();
+}
+
 /// The threads of this process that run guest code or ever waited for something, and have not ended.
 #[must_use]
 pub fn list() -> Vec<Arc<ThreadObject>> {

@@ -304,7 +304,7 @@ fn Sleep(cx: &Cx, milliseconds: u32) {
 #[shim(kernel32)]
 fn SleepEx(cx: &Cx, milliseconds: u32, alertable: bool) -> u32 {
     if milliseconds == 0 && !alertable {
-        std::thread::yield_now();
+        transom_syscalls::thread::yield_execution();
         return 0;
     }
     match transom_syscalls::wait::sleep(deadline(milliseconds), alert(alertable)) {
@@ -319,7 +319,7 @@ fn SleepEx(cx: &Cx, milliseconds: u32, alertable: bool) -> u32 {
 /// Gives up the rest of the time slice.
 #[shim(kernel32)]
 fn SwitchToThread() -> bool {
-    std::thread::yield_now();
+    transom_syscalls::thread::yield_execution();
     true
 }
 
