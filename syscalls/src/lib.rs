@@ -22,6 +22,7 @@ pub mod random;
 #[cfg(test)]
 mod scratch;
 pub mod section;
+pub mod session;
 pub mod status;
 pub mod sysinfo;
 pub mod thread;

@@ -14,7 +14,9 @@ use transom_syscalls::process::inherit::{self, Passed};
 use transom_syscalls::process::object::adopt_page;
 use transom_syscalls::process::{self, Created, HostProgram, Launch, ProcessObject, Startup, block, list};
 use transom_syscalls::status::{Result, Status};
-use transom_syscalls::wait::{Alertable, Deadline, Waited, monotonic_now, wait_any, wait_one};
+use transom_syscalls::wait::{
+    Alertable, Deadline, Event, Mutant, Waited, monotonic_now, wait_all, wait_any, wait_one,
+};
 use windows_sys::Win32::Foundation as f;
 
 /// One end of a pipe, as an object that can be inherited.
@@ -106,6 +108,28 @@ fn child(received: block::Received) -> ! {
             let text = format!("{handles:?} {}", std::env::current_dir().unwrap().display());
             table.get::<End>(Handle(0x44), 1).unwrap().write(text.as_bytes());
         }
+        // Owns a mutex and says so, or is killed somewhere on its way.
+        "own" => {
+            let wide = |s: &str| format!("{argument}{s}").encode_utf16().collect::<Vec<u16>>();
+            let (mutex, _) = Mutant::named(&wide("m"), false).unwrap();
+            let (event, _) = Event::named(&wide("e"), false, false).unwrap();
+            loop {
+                let got = wait_one(mutex.wait_cell().unwrap(), Deadline::Never, Alertable::No).unwrap();
+                assert!(matches!(got, Waited::Object(0) | Waited::Abandoned(0)));
+                event.set();
+                mutex.release().unwrap();
+            }
+        }
+        // Answers on one inherited event what it hears on another.
+        "answer" => {
+            let table = HandleTable::new();
+            inherit::restore(&table, &startup.handles);
+            let hear = table.get::<Event>(Handle(4), 1).unwrap();
+            for _ in 0..100 {
+                wait_one(hear.wait_cell().unwrap(), Deadline::Never, Alertable::No).unwrap();
+                table.get::<Event>(Handle(8), 1).unwrap().set();
+            }
+        }
         other => panic!("no task {other}"),
     }
     process::exit(0)
@@ -189,6 +213,62 @@ fn waits_mix_processes_with_each_other() {
     join(&a);
 }
 
+fn long() -> Deadline {
+    Deadline::Monotonic(monotonic_now() + 20_000_000_000)
+}
+
+fn named_objects_are_shared_and_survive_killed_holders() {
+    let prefix = format!("processes-{}-", std::process::id());
+    let wide = |s: &str| format!("{prefix}{s}").encode_utf16().collect::<Vec<u16>>();
+    let (mutex, existed) = Mutant::named(&wide("m"), true).unwrap();
+    assert!(!existed);
+    let (event, _) = Event::named(&wide("e"), false, false).unwrap();
+    let cells = [mutex.wait_cell().unwrap(), event.wait_cell().unwrap()];
+    let mut abandoned = 0;
+    for round in 0..30 {
+        let children: Vec<_> = (0..2).map(|_| create(&format!("own {prefix}")).process).collect();
+        mutex.release().unwrap();
+        // They take turns with each other until they are killed, at no particular moment.
+        for _ in 0..=round {
+            assert_eq!(wait_one(cells[1], long(), Alertable::No), Ok(Waited::Object(0)));
+        }
+        for child in &children {
+            child.terminate(9).unwrap();
+            join(child);
+        }
+        match wait_one(cells[0], long(), Alertable::No).unwrap() {
+            Waited::Abandoned(0) => abandoned += 1,
+            got => assert_eq!(got, Waited::Object(0)),
+        }
+        event.reset();
+    }
+    println!("{abandoned} of 30 were killed while they owned the mutex");
+    mutex.release().unwrap();
+    event.set();
+    assert_eq!(wait_all(&cells, long(), Alertable::No), Ok(Waited::Object(0)));
+}
+
+fn unnamed_objects_are_inherited() {
+    let table = HandleTable::new();
+    let inheritable = HandleFlags::inheritable(true);
+    let (ask, answer) =
+        (Event::inheritable(false, false).unwrap(), Event::inheritable(false, false).unwrap());
+    table.insert_at(Handle(4), ask.clone(), 1, inheritable).unwrap();
+    table.insert_at(Handle(8), answer.clone(), 1, inheritable).unwrap();
+    let handles = inherit::collect(&table, None).unwrap();
+    let startup = Startup { handles, ..startup("answer") };
+    let process = process::create(&startup, &here()).unwrap().process;
+    for _ in 0..100 {
+        ask.set();
+        assert_eq!(
+            wait_one(answer.wait_cell().unwrap(), long(), Alertable::No),
+            Ok(Waited::Object(0)),
+            "the child answers"
+        );
+    }
+    assert_eq!(join(&process), 0);
+}
+
 fn no_zombie_stays_and_children_are_cheap() {
     const CHILDREN: u32 = 200;
     let start = Instant::now();
@@ -212,7 +292,12 @@ fn main() {
     if let Some(received) = block::receive(std::env::args_os().nth(1).as_deref()) {
         child(received.unwrap());
     }
-    let tests: [(&str, fn()); 6] = [
+    let tests: [(&str, fn()); 8] = [
+        (
+            "named_objects_are_shared_and_survive_killed_holders",
+            named_objects_are_shared_and_survive_killed_holders,
+        ),
+        ("unnamed_objects_are_inherited", unnamed_objects_are_inherited),
         ("exit_codes_have_32_bits_between_guests", exit_codes_have_32_bits_between_guests),
         (
             "host_programs_and_scripts_run_and_missing_ones_are_errors",
@@ -230,4 +315,6 @@ fn main() {
         test();
         println!("test {name} ... ok");
     }
+    // Leaves the session, as guests do.
+    process::exit(0)
 }

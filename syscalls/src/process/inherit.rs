@@ -12,6 +12,7 @@ use windows_sys::Win32::Foundation as f;
 use super::block::Inherited;
 use crate::handle::{Handle, HandleFlags, HandleTable};
 use crate::object::Object;
+use crate::session;
 use crate::status::{Result, Status};
 
 /// An object taken apart for a child.
@@ -68,7 +69,8 @@ pub fn collect(table: &HandleTable, only: Option<&[Handle]>) -> Result<Vec<Inher
 
 /// Fills a child's table. A handle whose object cannot be made is left out, with a warning.
 pub fn restore(table: &HandleTable, handles: &[Inherited]) {
-    let makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    makers.push((session::PASSED, Arc::new(session::receive)));
     for h in handles {
         // SAFETY: the parent passed these descriptors for this handle alone, and nothing else here knows them. A number that
         // is not open, or one of the three standard ones, can only come from a block that lies.

@@ -55,6 +55,7 @@ pub fn exit(code: u32) -> ! {
     if let Some(page) = OWN_PAGE.get() {
         page.set_exit_code(code);
     }
+    crate::session::leave();
     // SAFETY: ends the process.
     unsafe { libc::_exit((code & 0xFF).cast_signed()) }
 }

@@ -69,6 +69,7 @@ const V_ONE: u64 = 1 << 47;
 const V_MASK: u64 = 0xFFFF << 47;
 
 /// What a cell belongs to, as far as waiting cares.
+#[repr(u8)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
     /// Auto-reset event: one free token at most, more are dropped.
@@ -133,19 +134,22 @@ pub enum Entry {
 pub struct Cell {
     /// See the module documentation.
     pub(super) word: AtomicU64,
-    /// Timers: when due, in nanoseconds of the clock that the lowest bit tells (1: system time); zero: not set.
-    pub(super) due: AtomicU64,
-    /// Timers: the period in nanoseconds, or zero.
-    pub(super) period: AtomicU64,
     /// Mutexes: the owner's Linux thread id, or zero. Written by the owner only (or for it, when it has died).
     pub(super) owner: AtomicU32,
     /// Mutexes: how often the owner holds it. Touched by the owner only.
     pub(super) recursion: AtomicU32,
+    /// Timers: when due, in nanoseconds of the clock that the lowest bit tells (1: system time); zero: not set.
+    pub(super) due: AtomicU64,
+    /// Timers: the period in nanoseconds, or zero.
+    pub(super) period: AtomicU64,
     /// Mutexes: whether the last owner died. Taken away by the next owner.
     pub(super) abandoned: AtomicU32,
     limit: u32,
-    rule: Rule,
-    shared: bool,
+    /// Shared mutexes: the entry in the owner's list for the kernel (see `robust`).
+    pub(super) robust: AtomicU64,
+    /// A [`Rule`], as a number: in shared memory anything may stand here.
+    rule: u8,
+    shared: u8,
 }
 
 fn waiters(w: u64) -> u64 {
@@ -181,15 +185,37 @@ impl Cell {
             recursion: AtomicU32::new(0),
             abandoned: AtomicU32::new(0),
             limit,
-            rule,
-            shared: scope == Scope::Shared,
+            rule: rule as u8,
+            shared: u8::from(scope == Scope::Shared),
+            robust: AtomicU64::new(0),
         }
     }
 
     /// How it behaves.
     #[must_use]
+    #[inline]
     pub fn rule(&self) -> Rule {
-        self.rule
+        const RULES: [Rule; 6] = [
+            Rule::AutoEvent,
+            Rule::ManualEvent,
+            Rule::Semaphore,
+            Rule::Mutex,
+            Rule::AutoTimer,
+            Rule::ManualTimer,
+        ];
+        RULES.get(usize::from(self.rule)).copied().unwrap_or(Rule::AutoEvent)
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared != 0
+    }
+
+    /// Whether it is a mutex that the kernel frees when its owner dies (see `robust`): the operations of this module are
+    /// not for it.
+    #[must_use]
+    #[inline]
+    pub fn is_robust(&self) -> bool {
+        self.is_shared() && self.rule() == Rule::Mutex
     }
 
     /// The limit given at its making.
@@ -201,7 +227,7 @@ impl Cell {
     /// Who may map it.
     #[must_use]
     pub fn scope(&self) -> Scope {
-        if self.shared { Scope::Shared } else { Scope::Private }
+        if self.is_shared() { Scope::Shared } else { Scope::Private }
     }
 
     /// The futex word's value now.
@@ -213,12 +239,12 @@ impl Cell {
     /// The tokens in a word.
     fn tokens(&self, w: u64) -> u64 {
         let field = (w & !O) >> T_SHIFT;
-        if self.rule.is_timer() { field & 0x7FFF } else { field }
+        if self.rule().is_timer() { field & 0x7FFF } else { field }
     }
 
     /// The tokens that a newcomer may take.
     fn free(&self, w: u64) -> u64 {
-        if self.shared || self.rule.is_gate() {
+        if self.is_shared() || self.rule().is_gate() {
             self.tokens(w)
         } else {
             self.tokens(w).saturating_sub(waiters(w))
@@ -253,7 +279,7 @@ impl Cell {
     pub fn try_take(&self) -> bool {
         self.change(|w| match self.free(w) {
             0 => None,
-            _ if self.rule.is_gate() => Some((w, ())),
+            _ if self.rule().is_gate() => Some((w, ())),
             _ => Some((w - T_ONE, ())),
         })
         .is_some()
@@ -263,7 +289,7 @@ impl Cell {
     pub fn enter(&self) -> Entry {
         self.change(|w| {
             Some(if self.free(w) > 0 {
-                (if self.rule.is_gate() { w } else { w - T_ONE }, Entry::Taken)
+                (if self.rule().is_gate() { w } else { w - T_ONE }, Entry::Taken)
             } else if waiters(w) == W_MASK {
                 (w, Entry::Full)
             } else {
@@ -278,13 +304,13 @@ impl Cell {
         let mut seen = 0;
         self.change(|w| {
             let t = self.tokens(w);
-            let passed = match self.rule {
+            let passed = match self.rule() {
                 Rule::ManualEvent => t > 0 || ticket(w) != mine,
                 Rule::ManualTimer => t > 0,
-                _ => t > 0 && (self.shared || ticket(w) != mine || t >= waiters(w)),
+                _ => t > 0 && (self.is_shared() || ticket(w) != mine || t >= waiters(w)),
             };
             seen = low(w);
-            let taken = if self.rule.is_gate() { w - 1 } else { w.wrapping_sub(1 + T_ONE) };
+            let taken = if self.rule().is_gate() { w - 1 } else { w.wrapping_sub(1 + T_ONE) };
             passed.then_some((taken, Claim::Taken))
         })
         .unwrap_or(Claim::Sleep(seen))
@@ -295,7 +321,7 @@ impl Cell {
         self.change(|w| {
             let mut new = w - 1;
             let mut effect = Effect::default();
-            if !self.shared && !self.rule.is_gate() {
+            if !self.is_shared() && !self.rule().is_gate() {
                 let (t, left) = (self.tokens(new), waiters(new));
                 new -= t.saturating_sub(left + u64::from(self.limit)) * T_ONE;
                 let granted = t.min(left);
@@ -329,11 +355,11 @@ impl Cell {
     fn given(&self, w: u64, n: u32) -> (u64, Effect) {
         let mut new = w + u64::from(n) * T_ONE;
         let mut effect = Effect::default();
-        let ungranted = if self.shared { waiters(w) } else { waiters(w).saturating_sub(self.tokens(w)) };
+        let ungranted = if self.is_shared() { waiters(w) } else { waiters(w).saturating_sub(self.tokens(w)) };
         if ungranted > 0 {
             new = next_generation(new);
             let grants = u32::try_from(ungranted).unwrap_or(u32::MAX).min(n);
-            effect.wake = if self.shared { u32::MAX } else { grants };
+            effect.wake = if self.is_shared() { u32::MAX } else { grants };
         }
         (new, effect.observers) = notified(new);
         (new, effect)
@@ -343,7 +369,7 @@ impl Cell {
     pub fn set(&self) -> (bool, Effect) {
         self.change(|w| {
             // An unchanged word is written all the same: what the setter did before is to be seen by who waits next.
-            Some(if self.rule.is_gate() {
+            Some(if self.rule().is_gate() {
                 let (new, effect) = self.opened(w);
                 (new, (self.tokens(w) > 0, effect))
             } else if self.free(w) > 0 {
@@ -384,7 +410,7 @@ impl Cell {
         self.change(|w| {
             let free = self.free(w);
             let closed = w - free * T_ONE;
-            Some(if self.rule.is_gate() {
+            Some(if self.rule().is_gate() {
                 let (new, observers) = notified(closed);
                 let wake = if waiters(w) > 0 { u32::MAX } else { 0 };
                 (next_generation(new), (free > 0, Effect { wake, observers }))
@@ -432,7 +458,7 @@ impl Cell {
     pub fn fire(&self, setting: u64) -> Effect {
         self.change(|w| {
             (w & V_MASK == setting).then(|| {
-                if self.rule.is_gate() {
+                if self.rule().is_gate() {
                     self.opened(w)
                 } else if self.free(w) > 0 {
                     (w, Effect::default())

@@ -24,6 +24,7 @@ pub mod locks;
 pub mod objects;
 pub mod observers;
 pub mod parking;
+mod robust;
 pub mod waiting;
 
 pub use cell::{Cell, Rule};

@@ -19,7 +19,8 @@ use super::cell::{Cell, Claim, Entry, Rule};
 use super::futex::{self, Deadline, Scope, Waiter, Wake};
 use super::interrupt::Reasons;
 use super::objects::{self, timer};
-use super::{clock, observers};
+use super::observers::Sequences;
+use super::{clock, observers, robust};
 use crate::handle::{Handle, HandleTable, ObjectRef};
 use crate::object::Object;
 use crate::status::{Result, Status};
@@ -105,12 +106,15 @@ impl Waiting {
         if cell.rule().is_timer() {
             timer::fire_if_due(cell);
         }
+        if cell.is_robust() {
+            return Ok(self.take_robust(cell));
+        }
         Ok(cell.try_take().then(|| self.took(cell)))
     }
 
     /// A mutex that the thread owns already is taken once more.
     fn take_again(&self, cell: &Cell) -> Result<Option<Taken>> {
-        if cell.rule() != Rule::Mutex || cell.owner.load(Ordering::Relaxed) != self.me.tid() {
+        if !self.owns(cell) {
             return Ok(None);
         }
         let count = cell.recursion.load(Ordering::Relaxed);
@@ -119,6 +123,14 @@ impl Waiting {
         }
         cell.recursion.store(count + 1, Ordering::Relaxed);
         Ok(Some(false))
+    }
+
+    /// Takes a mutex that the kernel frees when its owner dies.
+    fn take_robust(&self, cell: &Cell) -> Option<Taken> {
+        let abandoned = robust::try_take(cell, self.me.tid())?;
+        cell.recursion.store(1, Ordering::Relaxed);
+        self.me.count_owned(1);
+        Some(abandoned)
     }
 
     /// After a token was taken.
@@ -230,6 +242,10 @@ impl Waiting {
         let mut taken = None;
         let mut full = false;
         for (cell, ticket) in cells.iter().zip(&mut tickets) {
+            if cell.is_robust() {
+                registered += 1;
+                continue;
+            }
             match cell.enter() {
                 Entry::Ticket(t) => *ticket = t,
                 Entry::Taken => taken = Some(registered),
@@ -250,7 +266,7 @@ impl Waiting {
             _ => None,
         };
         for (i, cell) in cells[..registered].iter().enumerate() {
-            if Some(i) != kept {
+            if Some(i) != kept && !cell.is_robust() {
                 cell.leave().on(cell);
             }
         }
@@ -267,10 +283,21 @@ impl Waiting {
         let mut words = [Waiter::NONE; N];
         let mut timed_out = false;
         loop {
-            let seen = observers::sequence();
+            let seen = observers::sequences();
             let changes = clock::changes();
             let bound = self.bound(cells, deadline);
             for (i, cell) in cells.iter().enumerate() {
+                if cell.is_robust() {
+                    words[i] = loop {
+                        if let Some(abandoned) = self.take_robust(cell) {
+                            return Ok(object(i, abandoned));
+                        }
+                        if let Some(word) = robust::sleep_word(cell) {
+                            break word;
+                        }
+                    };
+                    continue;
+                }
                 if cell.rule().is_timer() {
                     timer::fire_if_due(cell);
                 }
@@ -298,13 +325,13 @@ impl Waiting {
     }
 
     /// Sleeps on the words, or as an observer where the kernel cannot sleep on several.
-    fn sleep_on(&self, words: &[Waiter], until: Deadline, seen: u32) -> Wake {
+    fn sleep_on(&self, words: &[Waiter], until: Deadline, seen: Sequences) -> Wake {
         // What nobody ever wakes: only the deadline or an interruption ends a sleep on it.
         static NOBODY: AtomicU32 = AtomicU32::new(0);
         match words {
             [] => futex::wait(NOBODY.as_ptr(), 0, Scope::Private, until, self.reasons),
             [one] => one.wait(until, self.reasons),
-            _ if futex::lacks_wait_many() => observers::sleep(seen, until, self.reasons),
+            _ if futex::lacks_wait_many() => observers::sleep(seen, Vec::new(), until, self.reasons),
             many => futex::wait_many(many, until, self.reasons),
         }
     }
@@ -323,7 +350,7 @@ pub fn wait_all(cells: &[&Cell], deadline: Deadline, alertable: Alertable) -> Re
     }
     let mut timed_out = passed(deadline);
     loop {
-        let seen = observers::sequence();
+        let seen = observers::sequences();
         let changes = clock::changes();
         let bound = waiting.bound(cells, deadline);
         if let Some(abandoned) = waiting.take_all(cells)? {
@@ -335,20 +362,34 @@ pub fn wait_all(cells: &[&Cell], deadline: Deadline, alertable: Alertable) -> Re
         if timed_out && passed(deadline) {
             return Ok(Waited::Timeout);
         }
-        let missing = cells.iter().filter(|c| !waiting.owns(c)).fold(0, |n, c| n + u32::from(!c.observe()));
-        if missing == 0 {
-            continue;
-        }
+        let Some(words) = waiting.observe(cells) else { continue };
         if bound.mixed {
             clock::watch(changes);
         }
-        timed_out = observers::sleep(seen, bound.first, waiting.reasons) == Wake::TimedOut;
+        timed_out = observers::sleep(seen, words, bound.first, waiting.reasons) == Wake::TimedOut;
     }
 }
 
 impl Waiting {
     fn owns(&self, cell: &Cell) -> bool {
-        cell.rule() == Rule::Mutex && cell.owner.load(Ordering::Relaxed) == self.me.tid()
+        cell.rule() == Rule::Mutex && owner(cell) == self.me.tid()
+    }
+
+    /// Asks to be told about each cell; `None` if all have something now. The words are those of mutexes that the kernel
+    /// frees, which tell by themselves.
+    fn observe(&self, cells: &[&Cell]) -> Option<Vec<Waiter>> {
+        let mut words = Vec::new();
+        let mut missing = false;
+        for cell in cells.iter().filter(|c| !self.owns(c)) {
+            if cell.is_robust() {
+                let word = robust::sleep_word(cell);
+                missing |= word.is_some();
+                words.extend(word);
+            } else {
+                missing |= !cell.observe();
+            }
+        }
+        missing.then_some(words)
     }
 
     /// Takes from all cells, or from none. The index is that of the first abandoned mutex.
@@ -357,7 +398,8 @@ impl Waiting {
             if cell.rule().is_timer() {
                 timer::fire_if_due(cell);
             }
-            if cell.free_tokens() == 0 && !self.owns(cell) {
+            let free = if cell.is_robust() { robust::is_free(cell) } else { cell.free_tokens() > 0 };
+            if !free && !self.owns(cell) {
                 return Ok(None);
             }
         }
@@ -381,6 +423,10 @@ impl Waiting {
         match cell.rule() {
             Rule::ManualEvent | Rule::ManualTimer => {}
             Rule::Mutex => {
+                if abandoned && cell.is_robust() {
+                    robust::abandon_again(cell, &self.me);
+                    return;
+                }
                 if abandoned {
                     cell.abandoned.store(1, Ordering::Relaxed);
                 }
@@ -393,9 +439,14 @@ impl Waiting {
     }
 }
 
+/// The owner of a mutex, by Linux thread id, or zero.
+pub(super) fn owner(cell: &Cell) -> u32 {
+    cell.owner.load(Ordering::Relaxed) & libc::FUTEX_TID_MASK
+}
+
 /// Releases a mutex once; the recursion count before.
 pub(super) fn release_mutex(cell: &Cell, me: &Current) -> Result<u32> {
-    if cell.owner.load(Ordering::Relaxed) != me.tid() {
+    if owner(cell) != me.tid() {
         return Err(Status(f::STATUS_MUTANT_NOT_OWNED));
     }
     let count = cell.recursion.load(Ordering::Relaxed);
@@ -403,8 +454,13 @@ pub(super) fn release_mutex(cell: &Cell, me: &Current) -> Result<u32> {
         cell.recursion.store(count - 1, Ordering::Relaxed);
         return Ok(count);
     }
-    cell.owner.store(0, Ordering::Relaxed);
     me.count_owned(-1);
+    if cell.is_robust() {
+        robust::release(cell);
+        observers::wake_if_shared(cell);
+        return Ok(count);
+    }
+    cell.owner.store(0, Ordering::Relaxed);
     cell.put_back().on(cell);
     Ok(count)
 }

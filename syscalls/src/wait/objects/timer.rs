@@ -20,8 +20,12 @@ use std::any::Any;
 use std::sync::{Arc, PoisonError};
 
 use super::super::cell::{Cell, Rule};
-use super::super::futex::{self, Deadline, Scope};
+use super::super::futex::{self, Deadline};
+use super::Home;
 use crate::object::{Kind, Object};
+use crate::process::inherit::Passed;
+use crate::session::{self, InSession, NewCell, Slot};
+use crate::status::Result;
 use crate::thread::{self, Apc, Current};
 
 /// The lowest bit of a stored due time: system time, not monotonic.
@@ -33,7 +37,7 @@ const UNIX_EPOCH: u64 = 116_444_736_000_000_000;
 /// A waitable timer.
 #[derive(Debug)]
 pub struct Timer {
-    cell: Cell,
+    cell: Home,
 }
 
 /// A completion routine: a guest function and its argument, as the guest gave them.
@@ -60,7 +64,27 @@ impl Timer {
     #[must_use]
     pub fn new(manual: bool) -> Arc<Self> {
         let rule = if manual { Rule::ManualTimer } else { Rule::AutoTimer };
-        Arc::new(Self { cell: Cell::new(rule, 0, 1, Scope::Private) })
+        Arc::new(Self { cell: Home::new(rule, 0, 1) })
+    }
+
+    /// The timer with this name, or a new one; whether it existed.
+    ///
+    /// # Errors
+    /// As [`session::create`].
+    pub fn named(name: &[u16], manual: bool) -> Result<(Arc<Self>, bool)> {
+        session::create(name, Self::new_cell(manual))
+    }
+
+    /// A new timer without a name, which children can inherit.
+    ///
+    /// # Errors
+    /// As [`session::anonymous`].
+    pub fn inheritable(manual: bool) -> Result<Arc<Self>> {
+        session::anonymous(Self::new_cell(manual))
+    }
+
+    fn new_cell(manual: bool) -> NewCell {
+        NewCell { rule: if manual { Rule::ManualTimer } else { Rule::AutoTimer }, tokens: 0, limit: 1 }
     }
 
     /// Sets the timer: `due` as a deadline ([`Deadline::Never`] is far enough away not to be set at all), `period` in
@@ -123,8 +147,18 @@ impl Object for Timer {
     fn wait_cell(&self) -> Option<&Cell> {
         Some(&self.cell)
     }
+    fn pass(&self) -> Option<Passed> {
+        self.cell.pass()
+    }
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+impl InSession for Timer {
+    const KIND: Kind = Kind::Timer;
+    fn of_slot(slot: Slot) -> Arc<Self> {
+        Arc::new(Self { cell: Home::Session(slot) })
     }
 }
 
