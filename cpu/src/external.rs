@@ -19,22 +19,41 @@ use crate::mem::{self, BadAddress};
 /// Name of the exported function, with its terminating zero.
 pub const ENTRY: &CStr = c"transom_engine_entry";
 
-/// Number of the interface described here. Raised with every change to anything that crosses it.
-const INTERFACE: u32 = 1;
+/// The text of everything that crosses, as a number: the order of a trait's methods matters as much as a structure's fields.
+const INTERFACE: u64 = {
+    let sources: [&str; 7] = [
+        include_str!("external.rs"),
+        include_str!("engine.rs"),
+        include_str!("block.rs"),
+        include_str!("frame.rs"),
+        include_str!("context.rs"),
+        include_str!("machine.rs"),
+        include_str!("thunk.rs"),
+    ];
+    // FNV-1a.
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    let mut file = 0;
+    while file < sources.len() {
+        let bytes = sources[file].as_bytes();
+        let mut i = 0;
+        while i < bytes.len() {
+            hash = (hash ^ bytes[i] as u64).wrapping_mul(0x100_0000_01B3);
+            i += 1;
+        }
+        file += 1;
+    }
+    hash
+};
 
-/// What both sides must agree on, as text: interface number, package version, target, the sizes of the shared structures,
-/// and the identity of a type of the standard library, which differs from one compiler version to the next.
+/// What both sides must agree on, as text: the interface's sources, package version, target, and the identity of a type of the
+/// standard library, which differs from one compiler version to the next.
 #[must_use]
 pub fn abi() -> String {
     format!(
-        "interface {INTERFACE}, version {}, {} {}, layout {}.{}.{}.{}, {:?}",
+        "interface {INTERFACE:016x}, version {}, {} {}, {:?}",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::ARCH,
         std::env::consts::OS,
-        size_of::<crate::frame::Frame>(),
-        size_of::<crate::block::ThreadBlock>(),
-        size_of::<crate::context::Context>(),
-        size_of::<Request>(),
         core::any::TypeId::of::<String>(),
     )
 }

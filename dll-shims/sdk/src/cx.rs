@@ -219,9 +219,6 @@ impl Cx {
     /// Calls a guest function with integer (or pointer) arguments and returns its integer result. Hold nothing across
     /// it that needs a destructor: an exception or longjmp in the guest may abandon this call.
     pub fn call(&self, function: Func, args: &[u64]) -> u64 {
-        if !self.process.uses_leaves() {
-            self.process.touch_clocks();
-        }
         // SAFETY: this is the attached thread's own block, and shims keep the rule about destructors.
         unsafe { self.engine().call(self.block, function.0, args, false) }.int
     }

@@ -19,7 +19,7 @@ use transom_loader::pe::Symbol;
 use transom_syscalls::file::Files;
 use transom_syscalls::handle::{HandleFlags, HandleTable};
 use transom_syscalls::heap::Heaps;
-use transom_syscalls::kuser::Kuser;
+use transom_syscalls::kuser::{self, Kuser};
 use transom_syscalls::memory::{Allocation, Growth, Memory, PAGE};
 use transom_syscalls::path::Config;
 use transom_syscalls::status::Result;
@@ -164,8 +164,7 @@ impl Process {
         Ok(())
     }
 
-    /// Makes the clocks in KUSER_SHARED_DATA current, for engines that cannot notice that guest code reads them and for
-    /// shims that do.
+    /// Makes the clocks in KUSER_SHARED_DATA current, for shims that read them.
     pub fn touch_clocks(&self) {
         if let Some(kuser) = self.kuser.get() {
             kuser.touch();
@@ -370,6 +369,9 @@ unsafe extern "C-unwind" fn unbound(block: *mut ThreadBlock, frame: *mut Frame, 
 
 impl Host for Process {
     fn permissions(&self, address: u64) -> Option<Permissions> {
+        if address & !(PAGE - 1) == kuser::ADDRESS && !self.kuser.get()?.is_current() {
+            return None;
+        }
         self.memory.permissions(address).map(|p| Permissions {
             read: p.read,
             write: p.write,

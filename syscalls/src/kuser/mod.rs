@@ -6,8 +6,9 @@
 //! starts a thread that renews it every millisecond. When the process has used no processor time for a few ticks, the
 //! thread hides the page again and sleeps until the next fault. A program that never looks never has the thread.
 //!
-//! Engines that cannot fault on guest memory ask for a page that is always shown, and call [`Kuser::touch`] whenever
-//! guest code is entered.
+//! Engines that translate guest code look permissions up rather than fault on the host's memory. For them the host's page is
+//! always readable, and [`Kuser::is_current`] says whether the guest may load from it or has to fault first; a page that stops
+//! being current is reported as a change of memory.
 
 mod facts;
 #[cfg(test)]
@@ -65,7 +66,7 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Kuser {
-    /// Maps the page and fills in what does not change. `always_shown` is for engines that cannot fault on it.
+    /// Maps the page and fills in what does not change. `always_shown` is for engines that look permissions up.
     ///
     /// # Errors
     /// `STATUS_CONFLICTING_ADDRESSES` if its address is taken; `STATUS_NO_MEMORY`.
@@ -100,6 +101,12 @@ impl Kuser {
         true
     }
 
+    /// Whether guest code may load from the page without a fault.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// Makes the page current and keeps it so for as long as the process is busy.
     #[inline]
     pub fn touch(self: &Arc<Self>) {
@@ -120,6 +127,7 @@ impl Kuser {
         }
         if *thread == Thread::None && !self.spawn() {
             // The page stays shown, with its clocks standing still: better than a fault without end.
+            self.running.store(true, Ordering::Relaxed);
             log::warn!("no thread for KUSER_SHARED_DATA: its clocks stand still");
             return;
         }
@@ -177,6 +185,9 @@ impl Kuser {
         }
         *thread = Thread::Asleep;
         self.running.store(false, Ordering::Relaxed);
+        if !self.hides {
+            self.memory.changed(ADDRESS, PAGE);
+        }
         while *thread == Thread::Asleep {
             thread = self.wake.wait(thread).unwrap_or_else(PoisonError::into_inner);
         }

@@ -165,7 +165,7 @@ impl Memory {
         self.data_executes.load(Ordering::Relaxed)
     }
 
-    fn changed(&self, start: u64, len: u64) {
+    pub(crate) fn changed(&self, start: u64, len: u64) {
         if let Some(hook) = self.hook.get() {
             hook(start, len);
         }
