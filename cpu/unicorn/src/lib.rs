@@ -20,7 +20,7 @@
 //!   `uc_emu_start` 3.6 us. So shims run inside the hook, on Unicorn's C stack, and may call back into the guest with a nested
 //!   `uc_emu_start` (170 to 290 ns, the guest's return included).
 //! - Reading forty registers through Unicorn's interface costs 200 ns. The register file is read in place instead
-//!   (`registers`), which makes a call of a shim that does nothing 60 to 65 ns in all, and lets the hook return to the guest
+//!   (`registers`), which makes a call of a shim that does nothing 50 to 65 ns in all, and lets the hook return to the guest
 //!   by setting the program counter.
 //! - Unicorn's default TLB treats every ARM64 store as one to code (26 ns). In virtual TLB mode, with a hook that answers the
 //!   identity and the page's true permissions, a store costs 2.5 ns.
@@ -41,7 +41,12 @@
 //! # Limits
 //! - Nested calls: an instance nests 60 runs, then another one takes over; the host stack is the limit.
 //! - x86: no AVX (the processor says so), no SSE alignment checks, no unmasked SSE exceptions.
-//! - A fiber that moves to another thread keeps the TEB of the thread it started on.
+//! - A fiber layer keeps `ThreadBlock::level`, `frame` and `guest_sp` per fiber, null (or the fiber's stack) at first: a call
+//!   without an enclosing level takes a processor of its own. A fiber that moves to another thread keeps the TEB of the
+//!   thread it started on.
+//! - Memory that one thread takes away while another is using it faults in translated code, where the fault is not the
+//!   guest's yet: a crash report. Memory that is gone before it is first touched is a proper fault.
+//! - A running thread's registers cannot be read from outside (no SuspendThread with GetThreadContext).
 //!
 //! # Licence
 //! This crate's sources are MIT OR Apache-2.0; linked with unicorn-engine, the library as a whole is GPL-2.0.
