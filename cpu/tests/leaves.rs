@@ -88,6 +88,7 @@ const LENGTHS: [usize; 12] = [100, 127, 128, 129, 130, 160, 191, 256, 300, 511, 
 fn memmove_copies_every_length_and_overlap() {
     both(|guest| {
         let code = guest.leaf(memory::memmove).unwrap();
+        let stdcall = guest.leaf(memory::rtl_move_memory).unwrap();
         let (start, end) = fenced(2);
         let bytes = pattern(4096);
         for len in (0..100).chain(LENGTHS) {
@@ -97,7 +98,7 @@ fn memmove_copies_every_length_and_overlap() {
             assert_eq!(guest.call(code, &[start, end - n, n]), start);
             assert_eq!(mem::compare(start, &bytes[..len]), Ok(Ordering::Equal), "{len} from the end");
             mem::copy_out(start, &bytes[..len]).unwrap();
-            guest.call(code, &[end - n, start, n]);
+            guest.call(stdcall, &[end - n, start, n]);
             assert_eq!(mem::compare(end - n, &bytes[..len]), Ok(Ordering::Equal), "{len} to the end");
             for distance in [0u64, 1, 3, 15, 16, 17, 31, 32, 33, 64, 100, 129] {
                 let base = start + 1000;
@@ -351,15 +352,30 @@ fn critical_sections_and_slim_locks() {
         assert_eq!(state(), (-6, 2, 88));
 
         let lock = section + 256;
+        let word = || mem::read::<u32>(lock).unwrap();
         let acquire = guest.leaf(sync::acquire_srw_lock_exclusive).unwrap();
         let release = guest.leaf(sync::release_srw_lock_exclusive).unwrap();
         let attempt = guest.leaf(sync::try_acquire_srw_lock_exclusive).unwrap();
+        let share = guest.leaf(sync::acquire_srw_lock_shared).unwrap();
+        let try_share = guest.leaf(sync::try_acquire_srw_lock_shared).unwrap();
+        let unshare = guest.leaf(sync::release_srw_lock_shared).unwrap();
         guest.call(acquire, &[lock]);
-        assert_eq!(mem::read::<u32>(lock), Ok(1));
+        assert_eq!(word(), sync::EXCLUSIVE);
         assert_eq!(guest.call(acquire, &[lock]), SLOW);
+        assert_eq!(guest.call(share, &[lock]), SLOW);
         guest.call(release, &[lock]);
         assert_eq!(guest.call(attempt, &[lock]) & 0xFF, 1);
-        mem::write(lock, &17u32).unwrap();
+        guest.call(release, &[lock]);
+        guest.call(share, &[lock]);
+        assert_eq!(guest.call(try_share, &[lock]) & 0xFF, 1);
+        assert_eq!(word(), 2);
+        assert_eq!(guest.call(acquire, &[lock]), SLOW);
+        assert_eq!(guest.call(attempt, &[lock]), SLOW);
+        guest.call(unshare, &[lock]);
+        guest.call(unshare, &[lock]);
+        assert_eq!(word(), 0);
+        mem::write(lock, &(1u32 << 30 | 1)).unwrap();
+        assert_eq!(guest.call(unshare, &[lock]), SLOW);
         assert_eq!(guest.call(release, &[lock]), SLOW);
     });
 }

@@ -210,7 +210,7 @@ macro_rules! move_all {
     }};
 }
 
-/// `memmove`, `memcpy`, `RtlMoveMemory`, `RtlCopyMemory`: returns the destination.
+/// `memmove`, `memcpy`, cdecl: returns the destination.
 pub fn memmove(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
     emit(
         machine,
@@ -225,6 +225,27 @@ pub fn memmove(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
             a.mov(eax, edi)?;
             move_all!(a, eax, edi, esi, ecx, edx, ebx, dl, bx);
             x86_epilogue(a)
+        },
+    )
+}
+
+/// `RtlMoveMemory`, `RtlCopyMemory`: as [`memmove`], but stdcall on x86.
+pub fn rtl_move_memory(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    if machine != Machine::I386 {
+        return memmove(machine, slow, at);
+    }
+    emit(
+        machine,
+        at,
+        |a| a.ret(),
+        |a| {
+            x86_prologue(a)?;
+            a.mov(eax, edi)?;
+            move_all!(a, eax, edi, esi, ecx, edx, ebx, dl, bx);
+            a.pop(ebx)?;
+            a.pop(edi)?;
+            a.pop(esi)?;
+            a.ret_1(12)
         },
     )
 }

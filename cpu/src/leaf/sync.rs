@@ -8,9 +8,10 @@
 //! that fails, a waiter has come, the fields are put back and the shim wakes it.
 //!
 //! # Slim locks
-//! `SRWLOCK` is one pointer-sized word: 0 free, 1 held exclusively without waiters; all other values are the shim's.
+//! Of an `SRWLOCK`, one pointer, the low 32 bits are used: 0 is free, bit 31 held exclusively, bit 30 somebody waits, below
+//! how many share it. Whatever has to do with waiting is the shim's.
 
-use iced_x86::code_asm::{CodeAssembler, al, dword_ptr, eax, ecx, edx, esp, qword_ptr, r8d, rcx, rdx};
+use iced_x86::code_asm::{CodeAssembler, al, dword_ptr, eax, ecx, edx, esp, qword_ptr, r8d, rax, rcx, rdx};
 
 use super::{Built, emit};
 use crate::machine::Machine;
@@ -19,6 +20,10 @@ use crate::machine::Machine;
 pub const FREE: i32 = -1;
 /// `LockCount` of a critical section that is held and that nobody waits for.
 pub const HELD: i32 = -2;
+
+/// SRW lock: held exclusively.
+pub const EXCLUSIVE: u32 = 1 << 31;
+const EXCLUSIVE_OR_PARKED: u32 = 3 << 30;
 
 /// `EnterCriticalSection`, `RtlEnterCriticalSection`. The return value 0 is the NTSTATUS of the latter.
 pub fn enter_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
@@ -151,16 +156,15 @@ fn leave32(a: &mut CodeAssembler, slow: u64) -> Built {
     a.jmp(slow)
 }
 
-/// Takes the pointer-sized word at rcx / the first argument from `from` to `to`, or goes to the shim. Leaves the
-/// argument where it was.
-fn exchange_word(machine: Machine, at: u64, slow: u64, from: i32, to: i32, result: bool) -> Option<Vec<u8>> {
+/// Takes the word at rcx / the first argument from `from` to `to`, or goes to the shim. Leaves the argument where it was.
+fn exchange_word(machine: Machine, at: u64, slow: u64, from: u32, to: u32, result: bool) -> Option<Vec<u8>> {
     emit(
         machine,
         at,
         |a| {
             a.mov(eax, from)?;
             a.mov(edx, to)?;
-            a.lock().cmpxchg(qword_ptr(rcx), rdx)?;
+            a.lock().cmpxchg(dword_ptr(rcx), edx)?;
             a.jne(slow)?;
             if result {
                 a.mov(al, 1)?;
@@ -181,17 +185,70 @@ fn exchange_word(machine: Machine, at: u64, slow: u64, from: i32, to: i32, resul
     )
 }
 
+/// Adds `by` to the share count of the word at rcx / the first argument while no bit above the count is set, or goes to
+/// the shim. Leaves the argument where it was.
+fn change_shares(machine: Machine, at: u64, slow: u64, by: i32, result: bool) -> Option<Vec<u8>> {
+    emit(
+        machine,
+        at,
+        |a| {
+            let mut again = a.create_label();
+            a.mov(eax, dword_ptr(rcx))?;
+            a.set_label(&mut again)?;
+            a.test(eax, EXCLUSIVE_OR_PARKED)?;
+            a.jnz(slow)?;
+            a.lea(edx, dword_ptr(rax + by))?;
+            a.lock().cmpxchg(dword_ptr(rcx), edx)?;
+            a.jne(again)?;
+            if result {
+                a.mov(al, 1)?;
+            }
+            a.ret()
+        },
+        |a| {
+            let mut again = a.create_label();
+            a.mov(ecx, dword_ptr(esp + 4))?;
+            a.mov(eax, dword_ptr(ecx))?;
+            a.set_label(&mut again)?;
+            a.test(eax, EXCLUSIVE_OR_PARKED)?;
+            a.jnz(slow)?;
+            a.lea(edx, dword_ptr(eax + by))?;
+            a.lock().cmpxchg(dword_ptr(ecx), edx)?;
+            a.jne(again)?;
+            if result {
+                a.mov(al, 1)?;
+            }
+            a.ret_1(4)
+        },
+    )
+}
+
 /// `AcquireSRWLockExclusive`, `RtlAcquireSRWLockExclusive`.
 pub fn acquire_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
-    exchange_word(machine, at, slow, 0, 1, false)
+    exchange_word(machine, at, slow, 0, EXCLUSIVE, false)
 }
 
 /// `TryAcquireSRWLockExclusive`, `RtlTryAcquireSRWLockExclusive`.
 pub fn try_acquire_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
-    exchange_word(machine, at, slow, 0, 1, true)
+    exchange_word(machine, at, slow, 0, EXCLUSIVE, true)
 }
 
 /// `ReleaseSRWLockExclusive`, `RtlReleaseSRWLockExclusive`.
 pub fn release_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
-    exchange_word(machine, at, slow, 1, 0, false)
+    exchange_word(machine, at, slow, EXCLUSIVE, 0, false)
+}
+
+/// `AcquireSRWLockShared`, `RtlAcquireSRWLockShared`.
+pub fn acquire_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    change_shares(machine, at, slow, 1, false)
+}
+
+/// `TryAcquireSRWLockShared`, `RtlTryAcquireSRWLockShared`.
+pub fn try_acquire_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    change_shares(machine, at, slow, 1, true)
+}
+
+/// `ReleaseSRWLockShared`, `RtlReleaseSRWLockShared`.
+pub fn release_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    change_shares(machine, at, slow, -1, false)
 }

@@ -455,39 +455,39 @@ fn InitializeSRWLock(cx: &Cx, lock: Ptr<usize>) -> Win32<()> {
 }
 
 /// Acquires a slim reader/writer lock in exclusive mode.
-#[shim(kernel32, ntdll(RtlAcquireSRWLockExclusive))]
+#[shim(kernel32, ntdll(RtlAcquireSRWLockExclusive), leaf = transom_cpu::leaf::sync::acquire_srw_lock_exclusive)]
 fn AcquireSRWLockExclusive(_cx: &Cx, lock: Ptr<u32>) -> Win32<()> {
     Ok(srw(lock)?.exclusive()?)
 }
 
 /// Acquires a slim reader/writer lock in shared mode.
-#[shim(kernel32, ntdll(RtlAcquireSRWLockShared))]
+#[shim(kernel32, ntdll(RtlAcquireSRWLockShared), leaf = transom_cpu::leaf::sync::acquire_srw_lock_shared)]
 fn AcquireSRWLockShared(_cx: &Cx, lock: Ptr<u32>) -> Win32<()> {
     Ok(srw(lock)?.shared()?)
 }
 
 /// Releases a slim reader/writer lock that was acquired in exclusive mode.
-#[shim(kernel32, ntdll(RtlReleaseSRWLockExclusive))]
+#[shim(kernel32, ntdll(RtlReleaseSRWLockExclusive), leaf = transom_cpu::leaf::sync::release_srw_lock_exclusive)]
 fn ReleaseSRWLockExclusive(_cx: &Cx, lock: Ptr<u32>) -> Win32<()> {
     srw(lock)?.release_exclusive();
     Ok(())
 }
 
 /// Releases a slim reader/writer lock that was acquired in shared mode.
-#[shim(kernel32, ntdll(RtlReleaseSRWLockShared))]
+#[shim(kernel32, ntdll(RtlReleaseSRWLockShared), leaf = transom_cpu::leaf::sync::release_srw_lock_shared)]
 fn ReleaseSRWLockShared(_cx: &Cx, lock: Ptr<u32>) -> Win32<()> {
     srw(lock)?.release_shared();
     Ok(())
 }
 
 /// Attempts to acquire a slim reader/writer lock in exclusive mode.
-#[shim(kernel32, ntdll(RtlTryAcquireSRWLockExclusive))]
+#[shim(kernel32, ntdll(RtlTryAcquireSRWLockExclusive), leaf = transom_cpu::leaf::sync::try_acquire_srw_lock_exclusive)]
 fn TryAcquireSRWLockExclusive(_cx: &Cx, lock: Ptr<u32>) -> Win32<u8> {
     Ok(srw(lock)?.try_exclusive().into())
 }
 
 /// Attempts to acquire a slim reader/writer lock in shared mode.
-#[shim(kernel32, ntdll(RtlTryAcquireSRWLockShared))]
+#[shim(kernel32, ntdll(RtlTryAcquireSRWLockShared), leaf = transom_cpu::leaf::sync::try_acquire_srw_lock_shared)]
 fn TryAcquireSRWLockShared(_cx: &Cx, lock: Ptr<u32>) -> Win32<u8> {
     Ok(srw(lock)?.try_shared().into())
 }

@@ -303,13 +303,17 @@ fn bad_string(mut at: u64, most: usize, unit: u64) -> bool {
 }
 
 /// Copies a block of memory; the ranges may overlap.
-#[shim(kernel32, ntdll)]
+#[shim(kernel32, ntdll, leaf = transom_cpu::leaf::memory::rtl_move_memory)]
 fn RtlMoveMemory(to: Ptr<u8>, from: Ptr<u8>, size: usize) -> Win32<()> {
     Ok(mem::copy_within(to.addr(), from.addr(), size)?)
 }
 
 /// Copies a block of memory without overlap.
-#[shim(kernel32, ntdll(RtlCopyMemory, RtlCopyMemoryNonTemporal))]
+#[shim(
+    kernel32,
+    ntdll(RtlCopyMemory, RtlCopyMemoryNonTemporal),
+    leaf = transom_cpu::leaf::memory::rtl_move_memory
+)]
 fn RtlCopyMemory(to: Ptr<u8>, from: Ptr<u8>, size: usize) -> Win32<()> {
     RtlMoveMemory(to, from, size)
 }
