@@ -7,8 +7,11 @@
 
 pub mod format;
 pub mod math;
+pub(crate) mod mathlib;
+pub(crate) mod memory;
 pub mod number;
 pub mod scan;
+pub(crate) mod search;
 pub mod string;
 pub mod text_mode;
 pub mod time;

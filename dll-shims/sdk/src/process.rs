@@ -268,10 +268,10 @@ impl Process {
         transom_syscalls::exit(code as i32)
     }
 
-    /// Whether shims may be replaced by leaf stubs: on native engines, untraced.
+    /// Whether shims may be replaced by leaf stubs: unless calls are traced.
     #[must_use]
     pub fn uses_leaves(&self) -> bool {
-        self.engine().name().starts_with("native")
+        true
     }
 
     /// Binds a thunk number to a shim.

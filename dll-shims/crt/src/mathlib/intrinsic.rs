@@ -1,0 +1,250 @@
+//! x86 helpers that compilers call with arguments in floating-point registers instead of on the stack. Each is a leaf
+//! stub that moves them to the stack and calls the ordinary function.
+
+use transom_cpu::machine::Machine;
+use transom_sdk::shim;
+
+use crate::math;
+
+/// `call slow` for code at `at + offset` (the offset of the call's end), as its five bytes.
+fn call(at: u64, end: usize, slow: u64) -> [u8; 5] {
+    #[expect(clippy::cast_possible_truncation, reason = "x86 addresses")]
+    let distance = (slow.wrapping_sub(at + end as u64)) as u32;
+    let mut code = [0xE8, 0, 0, 0, 0];
+    code[1..].copy_from_slice(&distance.to_le_bytes());
+    code
+}
+
+/// One argument in st(0), the result too.
+pub(crate) fn x87_one(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    if machine != Machine::I386 {
+        return None;
+    }
+    // sub esp, 8; fstp qword [esp]; call slow; add esp, 8; ret
+    let mut code = vec![0x83, 0xEC, 8, 0xDD, 0x1C, 0x24];
+    let end = code.len() + 5;
+    code.extend(call(at, end, slow));
+    code.extend([0x83, 0xC4, 8, 0xC3]);
+    Some(code)
+}
+
+/// Two arguments, the first in st(1), the second in st(0).
+pub(crate) fn x87_two(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    if machine != Machine::I386 {
+        return None;
+    }
+    // sub esp, 16; fstp qword [esp+8]; fstp qword [esp]; call slow; add esp, 16; ret
+    let mut code = vec![0x83, 0xEC, 16, 0xDD, 0x5C, 0x24, 8, 0xDD, 0x1C, 0x24];
+    let end = code.len() + 5;
+    code.extend(call(at, end, slow));
+    code.extend([0x83, 0xC4, 16, 0xC3]);
+    Some(code)
+}
+
+/// One argument in xmm0, the result too.
+pub(crate) fn sse_one(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    if machine != Machine::I386 {
+        return None;
+    }
+    // sub esp, 8; movsd [esp], xmm0; call slow; fstp qword [esp]; movsd xmm0, [esp]; add esp, 8; ret
+    let mut code = vec![0x83, 0xEC, 8, 0xF2, 0x0F, 0x11, 0x04, 0x24];
+    let end = code.len() + 5;
+    code.extend(call(at, end, slow));
+    code.extend([0xDD, 0x1C, 0x24, 0xF2, 0x0F, 0x10, 0x04, 0x24, 0x83, 0xC4, 8, 0xC3]);
+    Some(code)
+}
+
+/// Two arguments in xmm0 and xmm1, the result in xmm0.
+pub(crate) fn sse_two(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+    if machine != Machine::I386 {
+        return None;
+    }
+    // sub esp, 16; movsd [esp], xmm0; movsd [esp+8], xmm1; call slow; fstp qword [esp]; movsd xmm0, [esp]; add esp, 16; ret
+    let mut code = vec![0x83, 0xEC, 16, 0xF2, 0x0F, 0x11, 0x04, 0x24, 0xF2, 0x0F, 0x11, 0x4C, 0x24, 8];
+    let end = code.len() + 5;
+    code.extend(call(at, end, slow));
+    code.extend([0xDD, 0x1C, 0x24, 0xF2, 0x0F, 0x10, 0x04, 0x24, 0x83, 0xC4, 16, 0xC3]);
+    Some(code)
+}
+
+/// Converts st(0) to a 64-bit integer in edx:eax, towards zero.
+pub(crate) fn x87_to_integer(machine: Machine, _slow: u64, _at: u64) -> Option<Vec<u8>> {
+    if machine != Machine::I386 {
+        return None;
+    }
+    // sub esp, 12; fnstcw [esp]; mov ax, [esp]; or ah, 0x0C; mov [esp+2], ax; fldcw [esp+2]; fistp qword [esp+4];
+    // fldcw [esp]; mov eax, [esp+4]; mov edx, [esp+8]; add esp, 12; ret
+    Some(vec![
+        0x83, 0xEC, 12, 0xD9, 0x3C, 0x24, 0x66, 0x8B, 0x04, 0x24, 0x80, 0xCC, 0x0C, 0x66, 0x89, 0x44, 0x24,
+        2, 0xD9, 0x6C, 0x24, 2, 0xDF, 0x7C, 0x24, 4, 0xD9, 0x2C, 0x24, 0x8B, 0x44, 0x24, 4, 0x8B, 0x54, 0x24,
+        8, 0x83, 0xC4, 12, 0xC3,
+    ])
+}
+
+/// Converts st(0) to an integer; the argument never lies on the stack.
+#[shim(msvcrt, leaf = x87_to_integer)]
+fn _ftol(x: f64) -> i64 {
+    math::round_to_i64(x.trunc())
+}
+
+/// `sin` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIsin(x: f64) -> f64 {
+    math::sin(x)
+}
+
+/// `cos` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIcos(x: f64) -> f64 {
+    math::cos(x)
+}
+
+/// `tan` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CItan(x: f64) -> f64 {
+    math::tan(x)
+}
+
+/// `asin` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIasin(x: f64) -> f64 {
+    math::asin(x)
+}
+
+/// `acos` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIacos(x: f64) -> f64 {
+    math::acos(x)
+}
+
+/// `atan` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIatan(x: f64) -> f64 {
+    math::atan(x)
+}
+
+/// `sinh` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIsinh(x: f64) -> f64 {
+    math::sinh(x)
+}
+
+/// `cosh` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIcosh(x: f64) -> f64 {
+    math::cosh(x)
+}
+
+/// `tanh` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CItanh(x: f64) -> f64 {
+    math::tanh(x)
+}
+
+/// `exp` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIexp(x: f64) -> f64 {
+    math::exp(x)
+}
+
+/// `log` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIlog(x: f64) -> f64 {
+    math::log(x)
+}
+
+/// `log10` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIlog10(x: f64) -> f64 {
+    math::log10(x)
+}
+
+/// `sqrt` with its argument in st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+fn _CIsqrt(x: f64) -> f64 {
+    x.sqrt()
+}
+
+/// `atan2` with its arguments in st(1) and st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_two)]
+fn _CIatan2(x: f64, y: f64) -> f64 {
+    math::atan2(x, y)
+}
+
+/// `pow` with its arguments in st(1) and st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_two)]
+fn _CIpow(x: f64, y: f64) -> f64 {
+    math::pow(x, y)
+}
+
+/// `fmod` with its arguments in st(1) and st(0).
+#[shim(msvcrt, ucrtbase, leaf = x87_two)]
+fn _CIfmod(x: f64, y: f64) -> f64 {
+    math::fmod(x, y)
+}
+
+/// `sin` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_sin_precise(x: f64) -> f64 {
+    math::sin(x)
+}
+
+/// `cos` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_cos_precise(x: f64) -> f64 {
+    math::cos(x)
+}
+
+/// `tan` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_tan_precise(x: f64) -> f64 {
+    math::tan(x)
+}
+
+/// `asin` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_asin_precise(x: f64) -> f64 {
+    math::asin(x)
+}
+
+/// `acos` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_acos_precise(x: f64) -> f64 {
+    math::acos(x)
+}
+
+/// `atan` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_atan_precise(x: f64) -> f64 {
+    math::atan(x)
+}
+
+/// `exp` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_exp_precise(x: f64) -> f64 {
+    math::exp(x)
+}
+
+/// `log` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_log_precise(x: f64) -> f64 {
+    math::log(x)
+}
+
+/// `log10` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_log10_precise(x: f64) -> f64 {
+    math::log10(x)
+}
+
+/// `sqrt` with its argument in xmm0.
+#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+fn _libm_sse2_sqrt_precise(x: f64) -> f64 {
+    x.sqrt()
+}
+
+/// `pow` with its arguments in xmm0 and xmm1.
+#[shim(ucrtbase, msvcrt, leaf = sse_two)]
+fn _libm_sse2_pow_precise(x: f64, y: f64) -> f64 {
+    math::pow(x, y)
+}
