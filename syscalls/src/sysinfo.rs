@@ -1,5 +1,10 @@
 //! Facts about the machine and the user: processors, memory, names, and the Windows version that guests are told.
 
+mod processors;
+pub use processors::{
+    Cache, CacheKind, IoCounters, ProcessorTimes, caches, current_processor, io_counters, processor_times,
+};
+
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 

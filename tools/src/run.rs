@@ -11,7 +11,7 @@ use transom_loader::map;
 use transom_loader::modules::LoadError;
 use transom_loader::peb::Parameters;
 use transom_loader::search::SearchPath;
-use transom_sdk::{Options, Process, ProgramInfo, cmdline};
+use transom_sdk::{Machine, Options, Process, ProgramInfo, cmdline};
 
 use crate::cli::RunOptions;
 use crate::environment::{self, wide};
@@ -94,6 +94,8 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     let process =
         Process::new(headers.machine, headers.is_large_address_aware(), process_options, DLLS, ALIASES)
             .map_err(|e| internal("starting", &e))?;
+    // Windows enforces no-execute on 32-bit programs only if they say that they can stand it.
+    process.memory.set_data_executes(headers.machine == Machine::I386 && !headers.is_nx_compatible());
     let engine = engine::create(options.engine, headers.machine, process)
         .map_err(|e| Failure::CannotRun(format!("{shown}: {e}")))?;
     process.set_engine(engine).map_err(|e| internal("starting", &e))?;

@@ -317,6 +317,18 @@ pub mod atomic {
     pub fn compare_exchange64(address: u64, old: u64, new: u64) -> Result<u64, BadAddress> {
         host::cas8(address, old, new)
     }
+
+    /// Stores `new` if the 16 bytes (low half first) are `old`; returns what was there. The address is a multiple of 16.
+    /// On hosts without such an instruction only callers of this function see each other's exchanges as atomic.
+    ///
+    /// # Errors
+    /// The address that cannot be written; also an address that is not aligned.
+    pub fn compare_exchange128(address: u64, old: [u64; 2], new: [u64; 2]) -> Result<[u64; 2], BadAddress> {
+        if !address.is_multiple_of(16) {
+            return Err(BadAddress { address, access: super::Access::Write });
+        }
+        host::cas16(address, old, new)
+    }
 }
 
 #[cfg(test)]

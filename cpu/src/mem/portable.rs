@@ -106,6 +106,17 @@ pub(super) fn cas8(address: u64, old: u64, new: u64) -> Result<u64, BadAddress> 
     Ok(done.unwrap_or_else(|found| found))
 }
 
+/// Compares and exchanges 16 bytes: one at a time, which is atomic among callers of this function.
+pub(super) fn cas16(address: u64, old: [u64; 2], new: [u64; 2]) -> Result<[u64; 2], BadAddress> {
+    static ONE_AT_A_TIME: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let found = load16(address)?;
+    if found == old {
+        store16(address, new)?;
+    }
+    Ok(found)
+}
+
 /// Writes to the byte at `address` without changing it; not atomic here.
 pub(super) fn touch(address: u64) -> Result<(), BadAddress> {
     let byte = load1(address).map_err(|bad| BadAddress { access: Access::Write, ..bad })?;

@@ -123,6 +123,11 @@ fn atomics_and_probes() {
     assert_eq!(atomic::swap64(start, 3), Ok(u64::MAX));
     assert_eq!(atomic::load64(start), Ok(3));
     assert_eq!(atomic::compare_exchange32(end, 0, 5), Err(bad(end, Access::Write)));
+    assert_eq!(atomic::compare_exchange128(start, [3, 0], [u64::MAX, 7]), Ok([3, 0]));
+    assert_eq!(atomic::compare_exchange128(start, [3, 0], [1, 1]), Ok([u64::MAX, 7]));
+    assert_eq!(atomic::load64(start + 8), Ok(7));
+    assert_eq!(atomic::compare_exchange128(end, [0, 0], [1, 1]), Err(bad(end, Access::Write)));
+    assert_eq!(atomic::compare_exchange128(start + 8, [0, 0], [1, 1]), Err(bad(start + 8, Access::Write)));
     assert_eq!(atomic::swap64(end, 0), Err(bad(end, Access::Write)));
     assert_eq!(probe_read(start, PAGE), Ok(()));
     assert_eq!(probe_write(start, PAGE + 1), Err(bad(end, Access::Write)));

@@ -227,6 +227,25 @@ macro_rules! compare_exchange {
 compare_exchange!(cas4, u32, "eax", "dword ptr [{a}], {v:e}");
 compare_exchange!(cas8, u64, "rax", "qword ptr [{a}], {v:r}");
 
+/// Compares and exchanges 16 bytes, which must be aligned (else the processor reports a fault at an unknown address).
+pub(super) fn cas16(address: u64, old: [u64; 2], new: [u64; 2]) -> Result<[u64; 2], BadAddress> {
+    let (low, high, failed, at): (u64, u64, u64, u64);
+    // SAFETY: a locked operation on guest memory whose fault is fixed up. The compiler keeps rbx for itself: it is
+    // exchanged with rsi around the instruction, also when that faults.
+    unsafe {
+        asm!(
+            "xchg rbx, rsi",
+            "22: lock cmpxchg16b xmmword ptr [rdi]", entry!(),
+            "xchg rbx, rsi",
+            in("rdi") address, inout("rsi") new[0] => _, in("rcx") new[1],
+            inout("rax") old[0] => low, inout("rdx") old[1] => high,
+            inout("r10") 0u64 => failed, out("r11") at,
+            options(nostack)
+        );
+    }
+    outcome(failed, at, Access::Write, [low, high])
+}
+
 /// Writes to the byte at `address` without changing it, atomically.
 pub(super) fn touch(address: u64) -> Result<(), BadAddress> {
     let (failed, at): (u64, u64);
