@@ -105,6 +105,9 @@ fn main() {
         );
     });
 
+    leaves(&engine64);
+    leaves(&engine32);
+
     let word = map(4096);
     let mut sum = 0u64;
     println!(
@@ -113,6 +116,98 @@ fn main() {
             .for_each(|i| sum += transom_cpu::mem::read::<u64>(word + u64::from(i % 64)).unwrap()))
     );
     assert_eq!(sum, 0);
+}
+
+/// Leaf stubs called in a loop of guest code; the C library's functions in brackets.
+#[cfg(target_arch = "x86_64")]
+fn leaves(engine: &dyn transom_cpu::engine::Engine) {
+    use std::hint::black_box;
+    use std::time::Instant;
+
+    use common::{assemble, map, with_thread};
+    use iced_x86::code_asm::{dword_ptr, ebx, ecx, edx, esi, esp, r8d, rbx, rsp};
+    use transom_cpu::leaf::{LeafFn, memory, strings, thread};
+
+    let wide = engine.machine().is_64();
+    let (a, b) = (map(0x2_0000), map(0x2_0000));
+    transom_cpu::mem::fill(a, 1, 65536).expect("guest memory");
+    let small = |address: u64| u32::try_from(address).expect("below 4 GiB");
+    let time = |emit: LeafFn, calls: u32, args: [u32; 3]| {
+        let leaf = map(0x1000);
+        let code = emit(engine.machine(), 0, leaf).expect("a leaf");
+        transom_cpu::mem::copy_out(leaf, &code).expect("guest memory");
+        let run = assemble(if wide { 64 } else { 32 }, |c| {
+            let mut again = c.create_label();
+            if wide {
+                c.push(rbx).unwrap();
+                c.sub(rsp, 32).unwrap();
+                c.mov(ebx, calls).unwrap();
+                c.set_label(&mut again).unwrap();
+                c.mov(ecx, args[0]).unwrap();
+                c.mov(edx, args[1]).unwrap();
+                c.mov(r8d, args[2]).unwrap();
+                c.call(leaf).unwrap();
+                c.dec(ebx).unwrap();
+                c.jnz(again).unwrap();
+                c.add(rsp, 32).unwrap();
+                c.pop(rbx).unwrap();
+            } else {
+                c.push(ebx).unwrap();
+                c.push(esi).unwrap();
+                c.mov(ebx, calls).unwrap();
+                c.mov(esi, esp).unwrap();
+                c.set_label(&mut again).unwrap();
+                c.sub(esp, 12).unwrap();
+                for (i, arg) in (0..).zip(args) {
+                    c.mov(dword_ptr(esp + 4 * i), arg).unwrap();
+                }
+                c.call(leaf).unwrap();
+                c.mov(esp, esi).unwrap();
+                c.dec(ebx).unwrap();
+                c.jnz(again).unwrap();
+                c.pop(esi).unwrap();
+                c.pop(ebx).unwrap();
+            }
+            c.ret().unwrap();
+        });
+        with_thread(engine, |block| {
+            let once = |_| {
+                let start = Instant::now();
+                // SAFETY: attached, on the host stack.
+                unsafe { engine.call(block, run, &[], false) };
+                start.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
+            };
+            (0..7).map(once).fold(f64::MAX, f64::min)
+        })
+    };
+    let native = |calls: u32, run: &dyn Fn()| {
+        let once = |_| {
+            let start = Instant::now();
+            (0..calls).for_each(|_| run());
+            start.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
+        };
+        (0..7).map(once).fold(f64::MAX, f64::min)
+    };
+    let name = engine.name();
+    println!("{name}: GetLastError           {:7.2}", time(thread::get_last_error, 1_000_000, [0; 3]));
+    let (to, from) = (b as *mut libc::c_void, a as *const libc::c_void);
+    for (len, calls) in [(16, 1_000_000), (100, 1_000_000), (4096, 200_000), (65536, 10_000)] {
+        let size = len as usize;
+        // SAFETY: both ranges are 128 KiB long.
+        let copy = native(calls, &|| unsafe { _ = black_box(libc::memcpy)(to, from, size) });
+        let guest = time(memory::memmove, calls, [small(b), small(a), len]);
+        println!("{name}: memcpy {len:6}          {guest:7.2} [{copy:.2}]");
+        // SAFETY: as above.
+        let set = native(calls, &|| unsafe { _ = black_box(libc::memset)(to, 0, size) });
+        let guest = time(memory::memset, calls, [small(b), 0, len]);
+        println!("{name}: memset {len:6}          {guest:7.2} [{set:.2}]");
+        let end = 65536 - size;
+        // SAFETY: a string with a terminator at 64 KiB.
+        let length =
+            native(calls, &|| unsafe { _ = black_box(black_box(libc::strlen)(from.byte_add(end).cast())) });
+        let guest = time(strings::strlen, calls, [small(a + end as u64), 0, 0]);
+        println!("{name}: strlen {len:6}          {guest:7.2} [{length:.2}]");
+    }
 }
 
 /// Takes faults with a handler of the usual kind, for comparison, and puts the old one back.

@@ -4,10 +4,10 @@
 
 use iced_x86::code_asm::{
     CodeAssembler, al, byte_ptr, cl, dl, dword_ptr, eax, ebx, ecx, edi, edx, esi, esp, r8, r8d, r9, r9d, r10,
-    r10d, rax, rcx, rdx, word_ptr, xmm0, xmm1, xmm2, xmm3, xmmword_ptr,
+    r10d, rax, rcx, rdx, word_ptr, xmm0, xmm1, xmm2, xmm3, xmmword_ptr, ymm0, ymm1, ymm2, ymmword_ptr,
 };
 
-use super::memory::order;
+use super::memory::{has_avx2, order};
 use super::{Built, emit};
 use crate::machine::Machine;
 
@@ -54,10 +54,11 @@ macro_rules! length8 {
         $a.pxor(xmm1, xmm1)?;
         first_block!($a, $p, $u, pcmpeqb);
         $a.jnz(first)?;
-        // Single steps up to a multiple of 64, then 64 bytes at a time.
+        // Single steps up to a multiple of the wide step, then that many bytes at a time.
+        let width = if has_avx2() { 128 } else { 64 };
         $a.set_label(&mut step)?;
         $a.add($u, 16)?;
-        $a.test($u, 63)?;
+        $a.test($u, width - 1)?;
         $a.jz(wide)?;
         $a.movdqa(xmm0, xmmword_ptr($u))?;
         $a.pcmpeqb(xmm0, xmm1)?;
@@ -66,17 +67,36 @@ macro_rules! length8 {
         $a.jz(step)?;
         $a.jmp(found)?;
         $a.set_label(&mut wide)?;
-        $a.movdqa(xmm0, xmmword_ptr($u))?;
-        $a.pminub(xmm0, xmmword_ptr($u + 16))?;
-        $a.movdqa(xmm2, xmmword_ptr($u + 32))?;
-        $a.pminub(xmm2, xmmword_ptr($u + 48))?;
-        $a.pminub(xmm0, xmm2)?;
-        $a.pcmpeqb(xmm0, xmm1)?;
-        $a.pmovmskb(eax, xmm0)?;
-        $a.add($u, 64)?;
-        $a.test(eax, eax)?;
-        $a.jz(wide)?;
-        $a.sub($u, 64)?;
+        if has_avx2() {
+            $a.vpxor(xmm1, xmm1, xmm1)?;
+            let mut again = $a.create_label();
+            $a.set_label(&mut again)?;
+            $a.vmovdqa(ymm0, ymmword_ptr($u))?;
+            $a.vpminub(ymm0, ymm0, ymmword_ptr($u + 32))?;
+            $a.vmovdqa(ymm2, ymmword_ptr($u + 64))?;
+            $a.vpminub(ymm2, ymm2, ymmword_ptr($u + 96))?;
+            $a.vpminub(ymm0, ymm0, ymm2)?;
+            $a.vpcmpeqb(ymm0, ymm0, ymm1)?;
+            $a.vpmovmskb(eax, ymm0)?;
+            $a.sub($u, -128)?;
+            $a.test(eax, eax)?;
+            $a.jz(again)?;
+            $a.vzeroupper()?;
+        } else {
+            let mut again = $a.create_label();
+            $a.set_label(&mut again)?;
+            $a.movdqa(xmm0, xmmword_ptr($u))?;
+            $a.pminub(xmm0, xmmword_ptr($u + 16))?;
+            $a.movdqa(xmm2, xmmword_ptr($u + 32))?;
+            $a.pminub(xmm2, xmmword_ptr($u + 48))?;
+            $a.pminub(xmm0, xmm2)?;
+            $a.pcmpeqb(xmm0, xmm1)?;
+            $a.pmovmskb(eax, xmm0)?;
+            $a.add($u, 64)?;
+            $a.test(eax, eax)?;
+            $a.jz(again)?;
+        }
+        $a.sub($u, width)?;
         let mut which = $a.create_label();
         $a.set_label(&mut which)?;
         $a.movdqa(xmm0, xmmword_ptr($u))?;
