@@ -71,6 +71,17 @@ fn uncontended() {
     time("thread spawn + join", 5_000, || {
         wait(spawn(Spawn { host_stack: 0, suspended: false }, |_| 0).unwrap().wait_cell().unwrap());
     });
+    extern "C" fn nothing(p: *mut libc::c_void) -> *mut libc::c_void {
+        p
+    }
+    time("pthread_create + pthread_join", 5_000, || {
+        // SAFETY: a thread without an argument, joined at once.
+        unsafe {
+            let mut t = 0;
+            libc::pthread_create(&raw mut t, std::ptr::null(), nothing, std::ptr::null_mut());
+            libc::pthread_join(t, std::ptr::null_mut());
+        }
+    });
     time("std::thread spawn + join", 5_000, || std::thread::spawn(|| ()).join().unwrap());
 }
 

@@ -19,9 +19,11 @@
 pub mod block;
 pub mod create;
 pub mod inherit;
+pub mod job;
 pub mod list;
 pub mod object;
 
 pub use block::{Inherited, Startup};
 pub use create::{Created, HostProgram, Launch, create, create_host};
+pub use job::JobObject;
 pub use object::{MainThread, ProcessObject, exit, open};

@@ -10,7 +10,9 @@ use std::time::Instant;
 
 use transom_syscalls::handle::{Handle, HandleFlags, HandleTable};
 use transom_syscalls::object::{Kind, Object};
+use transom_syscalls::port::{CompletionPort, Got, Packet};
 use transom_syscalls::process::inherit::{self, Passed};
+use transom_syscalls::process::job::{JobObject, Limits};
 use transom_syscalls::process::object::adopt_page;
 use transom_syscalls::process::{self, Created, HostProgram, Launch, ProcessObject, Startup, block, list};
 use transom_syscalls::status::{Result, Status};
@@ -18,6 +20,13 @@ use transom_syscalls::wait::{
     Alertable, Deadline, Event, Mutant, Waited, monotonic_now, wait_all, wait_any, wait_one,
 };
 use windows_sys::Win32::Foundation as f;
+use windows_sys::Win32::System::JobObjects::{
+    JOB_OBJECT_LIMIT_ACTIVE_PROCESS, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
+};
+use windows_sys::Win32::System::SystemServices::{
+    JOB_OBJECT_MSG_ACTIVE_PROCESS_LIMIT, JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO, JOB_OBJECT_MSG_EXIT_PROCESS,
+    JOB_OBJECT_MSG_NEW_PROCESS,
+};
 
 /// One end of a pipe, as an object that can be inherited.
 struct End(OwnedFd);
@@ -269,6 +278,44 @@ fn unnamed_objects_are_inherited() {
     assert_eq!(join(&process), 0);
 }
 
+fn jobs_count_limit_tell_and_end_their_processes() {
+    let (job, port) = (JobObject::new(), CompletionPort::new(0));
+    job.set_limits(Limits { flags: JOB_OBJECT_LIMIT_ACTIVE_PROCESS, active: 1 });
+    job.associate(Some((port.clone(), 7)));
+    let next = || {
+        let mut packet = [Packet::default()];
+        assert_eq!(port.get(&mut packet, long(), Alertable::No), Ok(Got::Packets(1)));
+        assert_eq!(packet[0].key, 7);
+        (u32::try_from(packet[0].information).unwrap(), u32::try_from(packet[0].context).unwrap())
+    };
+    // A host program with a child of its own.
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let launch = Launch { standard: [None, Some(writer.as_raw_fd()), None], ..here() };
+    let first = host("/bin/sh", &["-c", "sleep 1000 & echo $!; wait"], &launch).unwrap().process;
+    let mut line = [0; 16];
+    let n = reader.read(&mut line).unwrap();
+    let grandchild: u32 = std::str::from_utf8(&line[..n]).unwrap().trim().parse().unwrap();
+    job.assign(&first).unwrap();
+    assert!(job.contains(&first) && job.processes() == [first.id()]);
+    assert_eq!(job.assign(&first), Err(Status(f::STATUS_ACCESS_DENIED)));
+    let second = create("sleep").process;
+    assert_eq!(job.assign(&second), Err(Status(f::STATUS_QUOTA_EXCEEDED)));
+    assert_eq!(join(&second), f::ERROR_NOT_ENOUGH_QUOTA);
+    assert_eq!(next(), (JOB_OBJECT_MSG_NEW_PROCESS, first.id()));
+    assert_eq!(next(), (JOB_OBJECT_MSG_ACTIVE_PROCESS_LIMIT, 0));
+    let orphan = process::open(grandchild).unwrap();
+    job.set_limits(Limits { flags: JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE, active: 0 });
+    let table = HandleTable::new();
+    let handle = table.insert(job.clone(), 1, HandleFlags::default()).unwrap();
+    table.close(handle).unwrap();
+    assert_eq!(join(&first), 0);
+    join(&orphan);
+    assert_eq!(next(), (JOB_OBJECT_MSG_EXIT_PROCESS, first.id()));
+    assert_eq!(next(), (JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO, 0));
+    let counts = job.accounting();
+    assert_eq!((counts.total, counts.active, counts.terminated), (2, 0, 1));
+}
+
 fn no_zombie_stays_and_children_are_cheap() {
     const CHILDREN: u32 = 200;
     let start = Instant::now();
@@ -292,7 +339,8 @@ fn main() {
     if let Some(received) = block::receive(std::env::args_os().nth(1).as_deref()) {
         child(received.unwrap());
     }
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 9] = [
+        ("jobs_count_limit_tell_and_end_their_processes", jobs_count_limit_tell_and_end_their_processes),
         (
             "named_objects_are_shared_and_survive_killed_holders",
             named_objects_are_shared_and_survive_killed_holders,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use windows_sys::Win32::Foundation as f;
 
 use super::block::{self, ARGUMENT, Startup};
+use super::job;
 use super::object::{MainThread, ProcessObject};
 use crate::status::{Result, Status};
 
@@ -73,6 +74,7 @@ pub fn create(startup: &Startup, launch: &Launch<'_>) -> Result<Created> {
     let pid = spawn(&this, launch)?;
     drop(kept);
     let process = ProcessObject::of_child(pid, Some(page))?;
+    job::join(&process)?;
     Ok(Created { thread: MainThread::new(&process), process })
 }
 
@@ -87,6 +89,7 @@ pub fn create_host(program: &HostProgram<'_>, launch: &Launch<'_>) -> Result<Cre
     }
     let pid = spawn(program, launch)?;
     let process = ProcessObject::of_child(pid, None)?;
+    job::join(&process)?;
     Ok(Created { thread: MainThread::new(&process), process })
 }
 
