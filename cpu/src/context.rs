@@ -2,6 +2,7 @@
 //! architecture), so that they can be written to guest memory as they are.
 
 use crate::machine::Machine;
+use crate::mem::{self, BadAddress};
 
 /// A guest thread's registers.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ impl Context {
                 c.context_flags = 0x0001_003F;
                 c.float_save.control_word = 0x27F;
                 c.float_save.tag_word = 0xFFFF;
+                c.extended_registers[..2].copy_from_slice(&0x27Fu16.to_le_bytes());
+                c.extended_registers[24..28].copy_from_slice(&0x1F80u32.to_le_bytes());
                 Self::I386(c)
             }
             Machine::Arm64 => {
@@ -81,6 +84,160 @@ impl Context {
             Self::Amd64(c) => (c.rip, c.rsp, c.rax) = (pc, sp, value),
             Self::I386(c) => (c.eip, c.esp, c.eax) = (pc as u32, sp as u32, value as u32),
             Self::Arm64(c) => (c.pc, c.sp, c.x[0]) = (pc, sp, value),
+        }
+    }
+}
+
+/// Groups of registers in `ContextFlags`, without the architecture bits (winnt, `CONTEXT_*`).
+mod group {
+    pub(super) const CONTROL: u32 = 0x1;
+    pub(super) const INTEGER: u32 = 0x2;
+    pub(super) const SEGMENTS: u32 = 0x4;
+    pub(super) const FLOAT_ARM64: u32 = 0x4;
+    pub(super) const FLOAT: u32 = 0x8;
+    pub(super) const EXTENDED: u32 = 0x20;
+}
+
+impl Context {
+    /// Size of the machine's CONTEXT in bytes.
+    #[must_use]
+    pub const fn size(machine: Machine) -> usize {
+        match machine {
+            Machine::Amd64 => size_of::<Amd64Context>(),
+            Machine::I386 => size_of::<I386Context>(),
+            Machine::Arm64 => size_of::<Arm64Context>(),
+        }
+    }
+
+    /// `ContextFlags`.
+    #[must_use]
+    pub fn flags(&self) -> u32 {
+        match self {
+            Self::Amd64(c) => c.context_flags,
+            Self::I386(c) => c.context_flags,
+            Self::Arm64(c) => c.context_flags,
+        }
+    }
+
+    /// Sets `ContextFlags`.
+    pub fn set_flags(&mut self, flags: u32) {
+        match self {
+            Self::Amd64(c) => c.context_flags = flags,
+            Self::I386(c) => c.context_flags = flags,
+            Self::Arm64(c) => c.context_flags = flags,
+        }
+    }
+
+    /// The bytes of the CONTEXT structure.
+    fn bytes(&self) -> &[u8] {
+        let at: *const u8 = match self {
+            Self::Amd64(c) => (&raw const **c).cast(),
+            Self::I386(c) => (&raw const **c).cast(),
+            Self::Arm64(c) => (&raw const **c).cast(),
+        };
+        // SAFETY: a structure of integers without padding (sizes and offsets are checked below), borrowed with `self`.
+        unsafe { core::slice::from_raw_parts(at, Self::size(self.machine())) }
+    }
+
+    /// Writes the CONTEXT structure to guest memory.
+    ///
+    /// # Errors
+    /// If the memory cannot be written.
+    pub fn store(&self, address: u64) -> Result<(), BadAddress> {
+        mem::copy_out(address, self.bytes())
+    }
+
+    /// Reads a CONTEXT structure from guest memory.
+    ///
+    /// # Errors
+    /// If the memory cannot be read.
+    pub fn load(machine: Machine, address: u64) -> Result<Self, BadAddress> {
+        let mut context = Self::new(machine);
+        let at: *mut u8 = match &mut context {
+            Self::Amd64(c) => (&raw mut **c).cast(),
+            Self::I386(c) => (&raw mut **c).cast(),
+            Self::Arm64(c) => (&raw mut **c).cast(),
+        };
+        // SAFETY: as in `bytes`; every bit pattern is a value.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(at, Self::size(machine)) };
+        mem::copy_in(address, bytes)?;
+        Ok(context)
+    }
+
+    /// Takes over the groups of registers that `from`'s flags name. Contexts of different machines do not mix.
+    pub fn overlay(&mut self, from: &Self) {
+        let has = |bit| from.flags() & bit != 0;
+        match (self, from) {
+            (Self::Amd64(to), Self::Amd64(from)) => {
+                if has(group::CONTROL) {
+                    (to.rip, to.rsp, to.e_flags) = (from.rip, from.rsp, from.e_flags);
+                }
+                if has(group::INTEGER) {
+                    [to.rax, to.rcx, to.rdx, to.rbx] = [from.rax, from.rcx, from.rdx, from.rbx];
+                    [to.rbp, to.rsi, to.rdi, to.r8] = [from.rbp, from.rsi, from.rdi, from.r8];
+                    [to.r9, to.r10, to.r11, to.r12] = [from.r9, from.r10, from.r11, from.r12];
+                    [to.r13, to.r14, to.r15] = [from.r13, from.r14, from.r15];
+                }
+                if has(group::FLOAT) {
+                    (to.flt_save, to.mx_csr) = (from.flt_save.clone(), from.mx_csr);
+                }
+            }
+            (Self::I386(to), Self::I386(from)) => {
+                if has(group::CONTROL) {
+                    [to.ebp, to.eip, to.esp, to.e_flags] = [from.ebp, from.eip, from.esp, from.e_flags];
+                }
+                if has(group::INTEGER) {
+                    [to.edi, to.esi, to.ebx] = [from.edi, from.esi, from.ebx];
+                    [to.edx, to.ecx, to.eax] = [from.edx, from.ecx, from.eax];
+                }
+                if has(group::SEGMENTS) {
+                    [to.seg_ds, to.seg_es, to.seg_fs, to.seg_gs] =
+                        [from.seg_ds, from.seg_es, from.seg_fs, from.seg_gs];
+                }
+                if has(group::FLOAT) {
+                    to.float_save = from.float_save.clone();
+                }
+                if has(group::EXTENDED) {
+                    to.extended_registers = from.extended_registers;
+                }
+            }
+            (Self::Arm64(to), Self::Arm64(from)) => {
+                if has(group::CONTROL) {
+                    (to.pc, to.sp, to.cpsr) = (from.pc, from.sp, from.cpsr);
+                    (to.x[29], to.x[30]) = (from.x[29], from.x[30]);
+                }
+                if has(group::INTEGER) {
+                    to.x[..29].copy_from_slice(&from.x[..29]);
+                }
+                if has(group::FLOAT_ARM64) {
+                    (to.v, to.fpcr, to.fpsr) = (from.v, from.fpcr, from.fpsr);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes the floating-point control registers from the processor: what guest code runs with while the host leaves them
+    /// alone, as the native engines do.
+    #[cfg(target_arch = "x86_64")]
+    pub fn take_live_float_control(&mut self) {
+        let (mut mxcsr, mut control) = (0u32, 0u16);
+        // SAFETY: stores two control registers to locals.
+        unsafe {
+            core::arch::asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) &raw mut mxcsr, in(reg) &raw mut control,
+                             options(nostack, preserves_flags));
+        }
+        match self {
+            Self::Amd64(c) => {
+                (c.mx_csr, c.flt_save.mx_csr) = (mxcsr, mxcsr);
+                c.flt_save.control_word = control;
+            }
+            Self::I386(c) => {
+                c.float_save.control_word = 0xFFFF_0000 | u32::from(control);
+                c.extended_registers[..2].copy_from_slice(&control.to_le_bytes());
+                c.extended_registers[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+            }
+            Self::Arm64(_) => {}
         }
     }
 }

@@ -17,6 +17,9 @@ pub enum Returns {
     Float = 1,
 }
 
+/// CONTEXT_ARM64_UNWOUND_TO_CALL: the program counter follows a call, so what counts is the instruction before it.
+pub const UNWOUND_TO_CALL: u32 = 0x2000_0000;
+
 /// A guest-to-host call in progress.
 #[repr(C, align(16))]
 #[derive(Debug)]
@@ -49,13 +52,59 @@ pub struct Frame {
     /// Guest stack pointer at the call (x86-64, x86: it points at the return address).
     pub sp: u64,
     /// The callee-saved registers. x86-64: rbx, rbp, rsi, rdi, r12 to r15; x86: ebx, ebp, esi, edi;
-    /// ARM64: x19 to x29.
+    /// ARM64: x19 to x29, then 0 (in a frame of [`Frame::at`], x30, and the context's flag in `pop`).
     pub saved: [u64; 12],
     /// The callee-saved vector registers. x86-64: xmm6 to xmm15; ARM64: d8 to d15 in the low halves; x86: none.
     pub vectors: [u128; 10],
 }
 
 impl Frame {
+    /// A frame that no thunk made, whose [`Frame::context`] has the non-volatile registers of `context`: stands for a
+    /// place where guest code was interrupted, so that a walk of the stack finds its way there.
+    #[must_use]
+    pub fn at(context: &Context) -> Self {
+        let mut frame = Self {
+            ints: [0; 8],
+            floats: [0; 8],
+            stack: context.sp(),
+            return_address: context.pc(),
+            result: 0,
+            result_high: 0,
+            result_float: 0,
+            returns: Returns::Int,
+            pop: 0,
+            machine: context.machine(),
+            single: false,
+            previous: core::ptr::null_mut(),
+            sp: context.sp(),
+            saved: [0; 12],
+            vectors: [0; 10],
+        };
+        match context {
+            Context::Amd64(c) => {
+                frame.sp = c.rsp.wrapping_sub(8);
+                frame.saved[..8].copy_from_slice(&[c.rbx, c.rbp, c.rsi, c.rdi, c.r12, c.r13, c.r14, c.r15]);
+                frame.vectors.copy_from_slice(&c.flt_save.xmm_registers[6..]);
+            }
+            Context::I386(c) => {
+                frame.sp = u64::from(c.esp).wrapping_sub(4);
+                for (to, from) in frame.saved.iter_mut().zip([c.ebx, c.ebp, c.esi, c.edi]) {
+                    *to = from.into();
+                }
+            }
+            Context::Arm64(c) => {
+                frame.saved[..11].copy_from_slice(&c.x[19..30]);
+                for (to, from) in frame.vectors.iter_mut().zip(&c.v[8..16]) {
+                    *to = *from;
+                }
+                // The link register need not be the program counter where code was interrupted.
+                frame.saved[11] = c.x[30];
+                frame.pop = c.context_flags & UNWOUND_TO_CALL;
+            }
+        }
+        frame
+    }
+
     /// The guest's registers as they are when the call returns: what a thread inside a shim reports. Volatile registers
     /// hold the arguments (where they travel in registers) or zero.
     #[must_use]
@@ -91,7 +140,13 @@ impl Frame {
                 c.sp = self.sp;
                 c.x[..8].copy_from_slice(&self.ints);
                 c.x[19..30].copy_from_slice(&self.saved[..11]);
-                c.x[30] = self.return_address;
+                if self.saved[11] == 0 {
+                    c.x[30] = self.return_address;
+                    c.context_flags |= UNWOUND_TO_CALL;
+                } else {
+                    c.x[30] = self.saved[11];
+                    c.context_flags |= self.pop;
+                }
                 for (v, saved) in c.v[8..16].iter_mut().zip(&self.vectors) {
                     *v = *saved;
                 }

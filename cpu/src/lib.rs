@@ -25,3 +25,4 @@ pub mod signals;
 #[cfg(target_arch = "x86_64")]
 pub mod suspend;
 pub mod thunk;
+pub mod unwind;

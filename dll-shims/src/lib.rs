@@ -18,3 +18,8 @@ pub static ALIASES: &[(&str, &str)] = &[
     ("windows.storage.dll", "shell32.dll"),
     ("winmmbase.dll", "winmm.dll"),
 ];
+
+/// Connects a process to the services of the shim crates that its shims cannot reach by themselves.
+pub fn install(process: &transom_sdk::Process) {
+    transom_win32::install(process);
+}

@@ -99,6 +99,7 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     let engine = engine::create(options.engine, headers.machine, process)
         .map_err(|e| Failure::CannotRun(format!("{shown}: {e}")))?;
     process.set_engine(engine).map_err(|e| internal("starting", &e))?;
+    transom_dll_shims::install(process);
     let dos = process.files().names.to_dos(path.as_os_str().as_bytes());
     let mut line = vec![dos.clone()];
     line.extend(options.args.iter().map(|a| wide(a)));

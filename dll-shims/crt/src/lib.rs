@@ -12,6 +12,7 @@ pub(crate) mod memory;
 pub mod number;
 pub mod scan;
 pub(crate) mod search;
+pub(crate) mod setjmp;
 pub mod string;
 pub mod text_mode;
 pub mod time;

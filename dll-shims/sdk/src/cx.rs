@@ -239,10 +239,59 @@ impl Cx {
     #[must_use]
     pub fn caller_context(&self) -> Context {
         // SAFETY: the innermost frame is alive while its shim runs.
-        match unsafe { (*self.block).frame.as_ref() } {
+        let mut context = match unsafe { (*self.block).frame.as_ref() } {
             Some(frame) => frame.context(),
             None => Context::new(self.machine()),
+        };
+        self.complete(&mut context);
+        context
+    }
+
+    /// Fills what a frame does not hold: the floating-point control registers, which stay live in the host on native engines.
+    pub fn complete(&self, context: &mut Context) {
+        #[cfg(target_arch = "x86_64")]
+        if self.process.is_native() {
+            context.take_live_float_control();
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = context;
+    }
+
+    /// Calls a guest function as if guest code had been interrupted at `context`: a walk of the stack that comes out of the
+    /// function continues there. The function's stack begins below `sp`. Otherwise as [`Cx::call`].
+    pub fn call_at(&self, context: &Context, sp: u64, function: Func, args: &[u64]) -> u64 {
+        let mut frame = Frame::at(context);
+        // SAFETY: the thread's own block. The frame lives until the call returns; if the call is abandoned, so is the level
+        // that refers to it.
+        unsafe {
+            let outer = ((*self.block).frame, (*self.block).guest_sp);
+            frame.previous = outer.0;
+            (*self.block).frame = &raw mut frame;
+            (*self.block).guest_sp = sp;
+            let result = self.call(function, args);
+            ((*self.block).frame, (*self.block).guest_sp) = outer;
+            result
+        }
+    }
+
+    /// The levels of this thread, innermost first: the guest stack pointer with which each was entered, and the frame from which
+    /// it was (None for the outermost).
+    pub fn levels(&self) -> impl Iterator<Item = (u64, Option<&Frame>)> {
+        // SAFETY: levels are linked from live calls of this thread, and so are their frames.
+        let mut next = unsafe { (*self.block).level.as_ref() };
+        core::iter::from_fn(move || {
+            let level = next?;
+            // SAFETY: as above.
+            unsafe {
+                next = level.previous.as_ref();
+                Some((level.guest_sp, level.frame.as_ref()))
+            }
+        })
+    }
+
+    /// Unwinds guest frames; see [`crate::UnwindHook`]. Returns on x86 only.
+    pub fn unwind(&self, unwind: &crate::Unwind, context: &mut Context) {
+        self.process.unwind(self, unwind, context);
     }
 
     /// Guest address that the running shim returns to.
@@ -276,6 +325,7 @@ impl Cx {
         self.raise(&Record {
             code: status.cast_unsigned(),
             flags: 0,
+            nested: 0,
             address: self.return_address(),
             parameters: Vec::new(),
         })
@@ -291,6 +341,7 @@ impl Cx {
         self.raise(&Record {
             code: STATUS_ACCESS_VIOLATION.cast_unsigned(),
             flags: 0,
+            nested: 0,
             address: self.return_address(),
             parameters: vec![kind, bad.address],
         })

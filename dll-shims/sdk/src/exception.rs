@@ -5,6 +5,9 @@ use transom_cpu::engine::{Access, Fault};
 use transom_syscalls::memory::Memory;
 use windows_sys::Win32::Foundation as f;
 
+use transom_cpu::mem::{self, BadAddress};
+
+use crate::cx::Cx;
 use crate::process::Record;
 
 /// The record for a fault. A guard page is consumed on the way, as on Windows.
@@ -38,7 +41,7 @@ pub(crate) fn record(memory: &Memory, fault: Fault, context: &Context) -> Record
         Fault::SingleStep => (f::STATUS_SINGLE_STEP, vec![]),
         Fault::FastFail(code) => (f::STATUS_STACK_BUFFER_OVERRUN, vec![code.into()]),
     };
-    Record { code: code.cast_unsigned(), flags: 0, address: context.pc(), parameters }
+    Record { code: code.cast_unsigned(), flags: 0, nested: 0, address: context.pc(), parameters }
 }
 
 /// The code for pending floating-point exceptions (x87/SSE status bits), in the order in which Windows looks at them.
@@ -59,4 +62,104 @@ fn float_code(bits: u32) -> i32 {
     } else {
         f::STATUS_FLOAT_INEXACT_RESULT
     }
+}
+
+/// The most parameters of an EXCEPTION_RECORD.
+pub(crate) const MAX_PARAMETERS: usize = 15;
+
+impl Record {
+    /// Size of an EXCEPTION_RECORD in bytes.
+    #[must_use]
+    pub fn size(cx: &Cx) -> u64 {
+        if cx.is_64() { 152 } else { 80 }
+    }
+
+    /// Writes the EXCEPTION_RECORD to guest memory and returns where it is.
+    ///
+    /// # Errors
+    /// If the memory cannot be written.
+    #[expect(clippy::cast_possible_truncation, reason = "pointers of 32-bit guests; few parameters")]
+    pub fn store(&self, cx: &Cx, at: u64) -> Result<u64, BadAddress> {
+        let count = self.parameters.len().min(MAX_PARAMETERS);
+        if cx.is_64() {
+            let mut words = [0u64; 19];
+            words[0] = u64::from(self.code) | u64::from(self.flags) << 32;
+            words[1] = self.nested;
+            words[2] = self.address;
+            words[3] = count as u64;
+            words[4..4 + count].copy_from_slice(&self.parameters[..count]);
+            mem::write(at, &words)?;
+        } else {
+            let mut words = [0u32; 20];
+            words[..5].copy_from_slice(&[
+                self.code,
+                self.flags,
+                self.nested as u32,
+                self.address as u32,
+                count as u32,
+            ]);
+            for (to, from) in words[5..].iter_mut().zip(&self.parameters) {
+                *to = *from as u32;
+            }
+            mem::write(at, &words)?;
+        }
+        Ok(at)
+    }
+
+    /// Reads an EXCEPTION_RECORD from guest memory.
+    ///
+    /// # Errors
+    /// If the memory cannot be read.
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is what is meant")]
+    pub fn load(cx: &Cx, at: u64) -> Result<Self, BadAddress> {
+        let [code, flags]: [u32; 2] = mem::read(at)?;
+        if cx.is_64() {
+            let words: [u64; 17] = mem::read(at + 8)?;
+            let count = (words[2] as u32 as usize).min(MAX_PARAMETERS).min(words.len() - 3);
+            let parameters = words[3..3 + count].to_vec();
+            Ok(Self { code, flags, nested: words[0], address: words[1], parameters })
+        } else {
+            let words: [u32; 18] = mem::read(at + 8)?;
+            let count = (words[2] as usize).min(MAX_PARAMETERS);
+            let parameters = words[3..3 + count].iter().map(|&w| w.into()).collect();
+            Ok(Self { code, flags, nested: words[0].into(), address: words[1].into(), parameters })
+        }
+    }
+
+    /// A record of a status alone.
+    #[must_use]
+    pub fn status(status: i32, address: u64) -> Self {
+        Self { code: status.cast_unsigned(), flags: 0, nested: 0, address, parameters: Vec::new() }
+    }
+}
+
+/// Puts the registers that `setjmp` saved in a 64-bit buffer (MSVC's `_JUMP_BUFFER`) into a context. The value that `setjmp`
+/// returns is not in the buffer. An x86 buffer is left alone.
+///
+/// # Errors
+/// If the buffer cannot be read.
+pub fn restore_jump_buffer(buffer: u64, context: &mut Context) -> Result<(), BadAddress> {
+    match context {
+        Context::Amd64(c) => {
+            let words: [u64; 11] = mem::read(buffer)?;
+            [c.rbx, c.rsp, c.rbp, c.rsi, c.rdi] = [words[1], words[2], words[3], words[4], words[5]];
+            [c.r12, c.r13, c.r14, c.r15, c.rip] = [words[6], words[7], words[8], words[9], words[10]];
+            c.mx_csr = mem::read(buffer + 0x58)?;
+            c.flt_save.control_word = mem::read(buffer + 0x5C)?;
+            let vectors: [u128; 10] = mem::read(buffer + 0x60)?;
+            c.flt_save.xmm_registers[6..].copy_from_slice(&vectors);
+        }
+        Context::Arm64(c) => {
+            let words: [u64; 15] = mem::read(buffer)?;
+            c.x[19..31].copy_from_slice(&words[2..14]);
+            (c.pc, c.sp) = (c.x[30], words[14]);
+            [c.fpcr, c.fpsr] = mem::read(buffer + 0x78)?;
+            let vectors: [u64; 8] = mem::read(buffer + 0x80)?;
+            for (to, from) in c.v[8..16].iter_mut().zip(vectors) {
+                *to = from.into();
+            }
+        }
+        Context::I386(_) => {}
+    }
+    Ok(())
 }

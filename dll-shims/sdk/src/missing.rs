@@ -58,6 +58,7 @@ unsafe extern "C-unwind" fn called(block: *mut ThreadBlock, frame: *mut Frame, d
     cx.raise(&Record {
         code: STATUS_ENTRYPOINT_NOT_FOUND.cast_unsigned(),
         flags: 1,
+        nested: 0,
         address: frame.return_address,
         parameters: Vec::new(),
     })

@@ -54,6 +54,8 @@ pub struct Record {
     pub code: u32,
     /// ExceptionFlags.
     pub flags: u32,
+    /// ExceptionRecord: guest address of the record of the exception that this one came upon, or 0.
+    pub nested: u64,
     /// ExceptionAddress.
     pub address: u64,
     /// ExceptionInformation.
@@ -63,6 +65,23 @@ pub struct Record {
 /// Dispatches an exception to the guest's handlers: returns if one continues (with the context it wants), else ends the
 /// process.
 pub type ExceptionHook = fn(&Cx, &Record, &mut Context);
+
+/// A request to unwind (RtlUnwindEx, RtlUnwind).
+#[derive(Debug, Clone, Copy)]
+pub struct Unwind {
+    /// Establisher frame (on x86: exception registration) at which to stop; 0 to unwind everything.
+    pub target_frame: u64,
+    /// Where to go on.
+    pub target_ip: u64,
+    /// Guest address of the EXCEPTION_RECORD, or 0.
+    pub record: u64,
+    /// What the integer result register will hold.
+    pub value: u64,
+}
+
+/// Unwinds guest frames from `context` on, calling their handlers. On x86-64 and ARM64 it goes on in the guest; on x86 it returns with the
+/// chain of registrations cut at the target.
+pub type UnwindHook = fn(&Cx, &Unwind, &mut Context);
 
 /// Called when the process ends regularly, on the thread that ends it.
 pub type ExitHook = fn(&Cx);
@@ -92,7 +111,8 @@ pub struct Process {
     engine: OnceLock<Box<dyn Engine>>,
     modules: OnceLock<Modules>,
     images: Mutex<Vec<Arc<BuiltinImage>>>,
-    exception_hook: OnceLock<ExceptionHook>,
+    exception_hook: OnceLock<(ExceptionHook, UnwindHook)>,
+    native: OnceLock<bool>,
     exit_hooks: Mutex<Vec<ExitHook>>,
     peb: AtomicU64,
     missing: Mutex<u64>,
@@ -138,6 +158,7 @@ impl Process {
             modules: OnceLock::new(),
             images: Mutex::default(),
             exception_hook: OnceLock::new(),
+            native: OnceLock::new(),
             exit_hooks: Mutex::default(),
             peb: AtomicU64::new(0),
             missing: Mutex::new(0),
@@ -157,6 +178,7 @@ impl Process {
         let native = engine.name().starts_with("native");
         let kuser = Kuser::map(&self.memory, architecture, !native)?;
         let _ = self.kuser.set(kuser);
+        let _ = self.native.set(native);
         let _ = self.engine.set(engine);
         if !native {
             self.memory.on_change(Box::new(|start, len| self.engine().memory_changed(start, len)));
@@ -242,9 +264,23 @@ impl Process {
         self.peb.store(peb, Ordering::Relaxed);
     }
 
-    /// Installs the dispatcher of exceptions.
-    pub fn set_exception_hook(&self, hook: ExceptionHook) {
-        let _ = self.exception_hook.set(hook);
+    /// Installs the dispatcher of exceptions and the unwinder.
+    pub fn set_exception_hooks(&self, dispatch: ExceptionHook, unwind: UnwindHook) {
+        let _ = self.exception_hook.set((dispatch, unwind));
+    }
+
+    /// Unwinds guest frames; see [`UnwindHook`].
+    pub fn unwind(&self, cx: &Cx, unwind: &Unwind, context: &mut Context) {
+        if let Some((_, hook)) = self.exception_hook.get() {
+            hook(cx, unwind, context);
+        }
+    }
+
+    /// Whether guest code runs on this processor itself.
+    #[must_use]
+    #[inline]
+    pub fn is_native(&self) -> bool {
+        self.native.get().copied().unwrap_or(false)
     }
 
     /// Adds work for the end of the process (flushing the C runtime's files, say).
@@ -283,7 +319,7 @@ impl Process {
     /// Dispatches an exception; see [`ExceptionHook`].
     pub fn dispatch_exception(&self, cx: &Cx, record: &Record, context: &mut Context) {
         match self.exception_hook.get() {
-            Some(hook) => hook(cx, record, context),
+            Some((hook, _)) => hook(cx, record, context),
             None => self.unhandled(record, context),
         }
     }
@@ -362,6 +398,7 @@ unsafe extern "C-unwind" fn unbound(block: *mut ThreadBlock, frame: *mut Frame, 
     cx.raise(&Record {
         code: f::STATUS_ILLEGAL_INSTRUCTION.cast_unsigned(),
         flags: 0,
+        nested: 0,
         address: frame.return_address,
         parameters: Vec::new(),
     })
@@ -397,6 +434,7 @@ impl Host for Process {
                     let record = Record {
                         code: f::STATUS_STACK_OVERFLOW.cast_unsigned(),
                         flags: 0,
+                        nested: 0,
                         address: context.pc(),
                         parameters: vec![1, address],
                     };

@@ -2,7 +2,13 @@
 
 pub(crate) mod advapi32;
 pub(crate) mod kernel32;
+pub(crate) mod ntdll;
 pub(crate) mod shell32;
 pub(crate) mod user32;
+
+/// Connects a process to this crate's services: exception dispatch and unwinding.
+pub fn install(process: &transom_sdk::Process) {
+    process.set_exception_hooks(ntdll::exception::dispatch, ntdll::exception::unwind);
+}
 
 include!(concat!(env!("OUT_DIR"), "/exports.rs"));

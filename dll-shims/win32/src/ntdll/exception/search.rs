@@ -1,0 +1,71 @@
+//! The search for a handler on a 64-bit stack (RtlDispatchException).
+
+use transom_cpu::context::Context;
+use transom_cpu::unwind::HandlerKind;
+use transom_sdk::{Cx, Func, Record, mem};
+
+use super::area::Area;
+use super::walk::{Dispatcher, Found, Next, Walk};
+use super::{Disposition, dispatch, flag, unwind};
+
+/// Asks the handlers of all frames, innermost first. Returns whether one wants to go on with the context; one that takes
+/// the exception unwinds instead and does not come back here.
+pub(crate) fn search(cx: &Cx, area: &Area, record: &Record, context: &Context) -> bool {
+    let mut walk = Walk::new(cx, context.clone(), HandlerKind::Exception);
+    let mut collided = None;
+    let mut flags = record.flags;
+    loop {
+        match walk.next() {
+            Next::Frame(mut found) => {
+                let resumed: Option<Dispatcher> = collided.take();
+                if let Some(dispatcher) = &resumed {
+                    found.handler = Some(dispatcher.handler);
+                }
+                let Some(handler) = found.handler else { continue };
+                let mut dispatcher = Dispatcher::new(&found, handler, area.frame_context, 0);
+                dispatcher.scope_index = resumed.map_or(0, |d| d.scope_index);
+                match ask(cx, area, context, &walk.context, &found, &dispatcher) {
+                    Some(Disposition::ContinueExecution) => {
+                        if mem::read::<u32>(area.record + 4).is_ok_and(|f| f & flag::NONCONTINUABLE != 0) {
+                            dispatch::noncontinuable(cx, context, area);
+                        }
+                        return true;
+                    }
+                    Some(Disposition::ContinueSearch) => {}
+                    Some(Disposition::Nested) => {
+                        flags |= flag::NESTED_CALL;
+                        let _ = mem::write(area.record + 4, &flags);
+                    }
+                    Some(_) => dispatch::invalid_disposition(cx, context, area),
+                    None => return false,
+                }
+            }
+            Next::Level(entered) => {
+                collided = unwind::active(cx, entered);
+                if let Some(dispatcher) = &collided {
+                    // The frame whose handler was cleaning up is looked at once more; those below it are gone.
+                    if let Ok(inner) = Context::load(cx.machine(), dispatcher.context) {
+                        walk.context = inner;
+                    }
+                }
+            }
+            Next::End => return false,
+        }
+    }
+}
+
+/// Calls a frame's handler. `None` if there is no room on the stack.
+fn ask(
+    cx: &Cx,
+    area: &Area,
+    context: &Context,
+    caller: &Context,
+    found: &Found,
+    dispatcher: &Dispatcher,
+) -> Option<Disposition> {
+    caller.store(area.frame_context).ok()?;
+    dispatcher.store(area.dispatcher).ok()?;
+    let args = [area.record, found.establisher, area.context, area.dispatcher];
+    let routine = Func(dispatcher.handler.routine);
+    Some(Disposition::new(cx.call_at(context, area.sp, routine, &args)))
+}

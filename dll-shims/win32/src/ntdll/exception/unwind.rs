@@ -1,0 +1,239 @@
+//! Unwinding to a frame (`winnt.h`: RtlUnwind, RtlUnwindEx), and going on there.
+//!
+//! Every frame below the target has its termination handler called, then the target's own with
+//! EXCEPTION_TARGET_UNWIND; then the guest goes on in the target frame.
+//!
+//! # Collided unwinds
+//! A termination handler may itself raise or unwind. What it started meets, on its way up, the level that the handler
+//! runs in. The frames between are unwound already, so it goes on with the frame whose handler was running, and with the
+//! handler's own note of how far it had come (ScopeIndex in the DISPATCHER_CONTEXT): [`active`] finds that.
+
+use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
+
+use transom_cpu::context::Context;
+use transom_cpu::frame::UNWOUND_TO_CALL;
+use transom_cpu::unwind::HandlerKind;
+use transom_sdk::foundation as f;
+use transom_sdk::{BadAddress, Cx, Func, Machine, Ptr, Record, Unwind, mem, restore_jump_buffer, shim};
+
+use super::area::Area;
+use super::walk::{Dispatcher, Found, Next, Walk};
+use super::{Disposition, chain, dispatch, flag};
+
+/// Termination handlers that are running: the stack pointer below which they run, and their DISPATCHER_CONTEXT.
+#[derive(Default)]
+struct Active(Mutex<Vec<(u64, u64)>>);
+
+/// The dispatcher context of the termination handler that runs in the level entered with this stack pointer.
+pub(crate) fn active(cx: &Cx, entered: u64) -> Option<Dispatcher> {
+    /// What a call pushes below the stack pointer it is given, at most.
+    const CALL: u64 = 256;
+    let list = cx.local::<Active>().0.lock().unwrap_or_else(PoisonError::into_inner);
+    let (_, dispatcher) = *list.iter().rev().find(|(sp, _)| sp.wrapping_sub(entered) <= CALL)?;
+    Dispatcher::load(dispatcher).ok()
+}
+
+fn push_active(cx: &Cx, area: &Area) {
+    let mut list = cx.local::<Active>().0.lock().unwrap_or_else(PoisonError::into_inner);
+    list.push((area.sp, area.dispatcher));
+}
+
+/// Forgets the handlers that run below a stack pointer: they have returned, or the stack has been unwound.
+fn forget_active(cx: &Cx, sp: u64) {
+    let mut list = cx.local::<Active>().0.lock().unwrap_or_else(PoisonError::into_inner);
+    list.retain(|(active, _)| *active > sp);
+}
+
+/// Unwinds; see [`transom_sdk::UnwindHook`].
+pub(crate) fn unwind(cx: &Cx, request: &Unwind, context: &mut Context) {
+    if cx.machine() == Machine::I386 {
+        chain::unwind(cx, request, context);
+        return;
+    }
+    let Err(bad) = unwind_frames(cx, request, context);
+    log::debug!("unwinding stopped: {bad}");
+    cx.access_violation(bad)
+}
+
+fn unwind_frames(cx: &Cx, request: &Unwind, context: &Context) -> Result<Infallible, BadAddress> {
+    let area = Area::below(cx, context.sp());
+    context.store(area.context)?;
+    let mut record = match request.record {
+        0 => Record::status(f::STATUS_UNWIND, context.pc()),
+        at => Record::load(cx, at)?,
+    };
+    record.flags |= flag::UNWINDING;
+    if request.target_frame == 0 {
+        record.flags |= flag::EXIT_UNWIND;
+    }
+    let record_at = if request.record == 0 { area.record } else { request.record };
+    record.store(cx, record_at)?;
+    let jumps = record.code == f::STATUS_LONGJUMP.cast_unsigned() && !record.parameters.is_empty();
+    let mut walk = Walk::new(cx, context.clone(), HandlerKind::Termination);
+    let mut collided: Option<Dispatcher> = None;
+    let mut current = walk.context.clone();
+    loop {
+        current.clone_from(&walk.context);
+        match walk.next() {
+            Next::Frame(mut found) => {
+                let resumed = collided.take();
+                if let Some(dispatcher) = &resumed {
+                    found.handler = Some(dispatcher.handler);
+                }
+                let is_target = found.establisher == request.target_frame;
+                if request.target_frame != 0 && found.establisher > request.target_frame {
+                    if jumps {
+                        // Some callers of setjmp name their stack pointer, not what the unwind data call the frame.
+                        return finish(cx, request, &record, record_at, current, &area);
+                    }
+                    invalid_target(cx, context, &area);
+                }
+                if is_target {
+                    record.flags |= flag::TARGET_UNWIND;
+                }
+                mem::write(record_at + 4, &record.flags)?;
+                if found.handler.is_some() {
+                    let scope = resumed.map_or(0, |d| d.scope_index);
+                    clean_up(cx, request, record_at, &area, &mut current, &found, scope, is_target)?;
+                }
+                if is_target {
+                    return finish(cx, request, &record, record_at, current, &area);
+                }
+                record.flags &= !flag::COLLIDED_UNWIND;
+            }
+            Next::Level(entered) => {
+                collided = active(cx, entered);
+                if let Some(dispatcher) = &collided {
+                    record.flags |= flag::COLLIDED_UNWIND;
+                    walk.context = Context::load(cx.machine(), dispatcher.context)?;
+                }
+            }
+            Next::End if jumps => return finish(cx, request, &record, record_at, current, &area),
+            Next::End => invalid_target(cx, context, &area),
+        }
+    }
+}
+
+/// Calls a frame's termination handler.
+#[expect(clippy::too_many_arguments, reason = "what an unwind knows of a frame")]
+fn clean_up(
+    cx: &Cx,
+    request: &Unwind,
+    record: u64,
+    area: &Area,
+    current: &mut Context,
+    found: &Found,
+    scope: u32,
+    is_target: bool,
+) -> Result<(), BadAddress> {
+    let Some(handler) = found.handler else { return Ok(()) };
+    if is_target {
+        let (pc, sp) = (current.pc(), current.sp());
+        current.set_return(pc, sp, request.value);
+    }
+    current.store(area.frame_context)?;
+    let mut dispatcher = Dispatcher::new(found, handler, area.frame_context, request.target_ip);
+    dispatcher.scope_index = scope;
+    dispatcher.unwound_to_call = current.flags() & UNWOUND_TO_CALL != 0 && cx.machine() == Machine::Arm64;
+    dispatcher.store(area.dispatcher)?;
+    push_active(cx, area);
+    let args = [record, found.establisher, area.context, area.dispatcher];
+    let answer = cx.call_at(current, area.sp, Func(handler.routine), &args);
+    forget_active(cx, area.sp);
+    if Disposition::new(answer) != Disposition::ContinueSearch {
+        dispatch::invalid_disposition(cx, current, area);
+    }
+    *current = Context::load(cx.machine(), area.frame_context)?;
+    Ok(())
+}
+
+fn invalid_target(cx: &Cx, context: &Context, area: &Area) -> ! {
+    let record = Record {
+        flags: flag::NONCONTINUABLE,
+        ..Record::status(f::STATUS_INVALID_UNWIND_TARGET, context.pc())
+    };
+    let mut context = context.clone();
+    let pc = context.pc();
+    context.set_return(pc, area.sp, 0);
+    dispatch::dispatch(cx, &record, &mut context);
+    cx.resume(&context)
+}
+
+/// Goes on in the target frame.
+fn finish(
+    cx: &Cx,
+    request: &Unwind,
+    record: &Record,
+    record_at: u64,
+    mut context: Context,
+    area: &Area,
+) -> Result<Infallible, BadAddress> {
+    let sp = context.sp();
+    context.set_return(request.target_ip, sp, request.value);
+    context.set_flags(context.flags() & !UNWOUND_TO_CALL);
+    restore(cx, record, record_at, context, area.sp)
+}
+
+/// Goes on with a context as the record says (RtlRestoreContext): after a `longjmp` with the registers of the jump buffer, after a
+/// consolidation where the callback says. Comes back only with an error.
+pub(crate) fn restore(
+    cx: &Cx,
+    record: &Record,
+    record_at: u64,
+    mut context: Context,
+    sp: u64,
+) -> Result<Infallible, BadAddress> {
+    let first = record.parameters.first().copied();
+    if let Some(buffer) = first.filter(|_| record.code == f::STATUS_LONGJUMP.cast_unsigned()) {
+        let value = match &context {
+            Context::Amd64(c) => c.rax,
+            Context::Arm64(c) => c.x[0],
+            Context::I386(c) => c.eax.into(),
+        };
+        restore_jump_buffer(buffer, &mut context)?;
+        context.set_return(context.pc(), context.sp(), value);
+    } else if let Some(callback) =
+        first.filter(|_| record.code == f::STATUS_UNWIND_CONSOLIDATE.cast_unsigned())
+    {
+        // The frames that were unwound are still needed: the exception object lies among them.
+        let target = cx.call_at(&context, sp, Func(callback), &[record_at]);
+        let (value, sp) = (target, context.sp());
+        context.set_return(target, sp, value);
+    }
+    forget_active(cx, context.sp());
+    cx.resume(&context)
+}
+
+/// Initiates an unwind of procedure call frames. On x86 it returns; elsewhere the guest goes on at `target_ip`.
+#[shim(kernel32, ntdll)]
+fn RtlUnwind(cx: &Cx, frame: Ptr<u8>, target_ip: Ptr<u8>, record: Ptr<u8>, value: usize) -> usize {
+    let request = Unwind {
+        target_frame: frame.addr(),
+        target_ip: target_ip.addr(),
+        record: record.addr(),
+        value: value as u64,
+    };
+    cx.unwind(&request, &mut cx.caller_context());
+    value
+}
+
+/// Initiates an unwind of procedure call frames.
+#[shim(kernel32, ntdll)]
+fn RtlUnwindEx(
+    cx: &Cx,
+    frame: Ptr<u8>,
+    target_ip: Ptr<u8>,
+    record: Ptr<u8>,
+    value: usize,
+    _context: Ptr<u8>,
+    _history: Ptr<u8>,
+) {
+    let request = Unwind {
+        target_frame: frame.addr(),
+        target_ip: target_ip.addr(),
+        record: record.addr(),
+        value: value as u64,
+    };
+    cx.unwind(&request, &mut cx.caller_context());
+}

@@ -1,0 +1,102 @@
+//! Vectored handlers (`errhandlingapi.h`): called for every exception, before (exception handlers) and after (continue
+//! handlers) those of frames.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use transom_cpu::context::Context;
+use transom_sdk::{Cx, Func, shim};
+
+use super::area::Area;
+
+/// A registered handler.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    handle: u64,
+    routine: Func,
+}
+
+type List = RwLock<Arc<Vec<Entry>>>;
+
+#[derive(Default)]
+struct State {
+    exception: List,
+    resume: List,
+    next: AtomicU64,
+}
+
+/// What a handler returns to go on with the context (EXCEPTION_CONTINUE_EXECUTION).
+const CONTINUE_EXECUTION: u32 = u32::MAX;
+
+fn snapshot(list: &List) -> Arc<Vec<Entry>> {
+    Arc::clone(&list.read().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn add(cx: &Cx, list: &List, first: bool, routine: Func) -> u64 {
+    // Handles look like addresses; nobody looks behind them.
+    let handle = 0x1_0000 + 16 * cx.state::<State>().next.fetch_add(1, Ordering::Relaxed);
+    let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
+    let mut entries = (**list).clone();
+    entries.insert(if first { 0 } else { entries.len() }, Entry { handle, routine });
+    *list = Arc::new(entries);
+    handle
+}
+
+fn remove(list: &List, handle: u64) -> u32 {
+    let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
+    let entries: Vec<Entry> = list.iter().copied().filter(|e| e.handle != handle).collect();
+    let found = entries.len() != list.len();
+    *list = Arc::new(entries);
+    found.into()
+}
+
+/// Registers a vectored exception handler.
+#[shim(kernel32, ntdll(RtlAddVectoredExceptionHandler))]
+fn AddVectoredExceptionHandler(cx: &Cx, first: u32, handler: Func) -> usize {
+    to_usize(add(cx, &cx.state::<State>().exception, first != 0, handler))
+}
+
+/// Unregisters a vectored exception handler.
+#[shim(kernel32, ntdll(RtlRemoveVectoredExceptionHandler))]
+fn RemoveVectoredExceptionHandler(cx: &Cx, handle: usize) -> u32 {
+    remove(&cx.state::<State>().exception, handle as u64)
+}
+
+/// Registers a vectored continue handler.
+#[shim(kernel32, ntdll(RtlAddVectoredContinueHandler))]
+fn AddVectoredContinueHandler(cx: &Cx, first: u32, handler: Func) -> usize {
+    to_usize(add(cx, &cx.state::<State>().resume, first != 0, handler))
+}
+
+/// Unregisters a vectored continue handler.
+#[shim(kernel32, ntdll(RtlRemoveVectoredContinueHandler))]
+fn RemoveVectoredContinueHandler(cx: &Cx, handle: usize) -> u32 {
+    remove(&cx.state::<State>().resume, handle as u64)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the host is 64-bit")]
+fn to_usize(value: u64) -> usize {
+    value as usize
+}
+
+/// Whether any vectored exception handler is registered.
+pub(crate) fn any(cx: &Cx) -> bool {
+    !snapshot(&cx.state::<State>().exception).is_empty()
+}
+
+/// Calls the exception handlers in order, until one wants to go on. Returns whether one did.
+pub(crate) fn call_exception_handlers(cx: &Cx, area: &Area, at: &Context) -> bool {
+    call(cx, &cx.state::<State>().exception, area, at)
+}
+
+/// Calls the continue handlers, until one says that execution continues.
+pub(crate) fn call_continue_handlers(cx: &Cx, area: &Area, at: &Context) {
+    call(cx, &cx.state::<State>().resume, area, at);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the result is a LONG")]
+fn call(cx: &Cx, list: &List, area: &Area, at: &Context) -> bool {
+    snapshot(list)
+        .iter()
+        .any(|entry| cx.call_at(at, area.sp, entry.routine, &[area.pointers]) as u32 == CONTINUE_EXECUTION)
+}

@@ -1,0 +1,179 @@
+//! Walking 64-bit stacks frame by frame, across levels; and DISPATCHER_CONTEXT.
+
+use transom_cpu::context::Context;
+use transom_cpu::frame::{Frame, UNWOUND_TO_CALL};
+use transom_cpu::unwind::{self, Function, Handler, HandlerKind, Places};
+use transom_sdk::{BadAddress, Cx, Machine, mem};
+
+use super::tables;
+
+/// Room for a DISPATCHER_CONTEXT of any 64-bit machine, in bytes.
+pub(crate) const DISPATCHER_SIZE: u64 = 0x70;
+
+/// A frame that a walk came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    /// The program counter in the frame.
+    pub(crate) pc: u64,
+    /// Its function's entry; `None` for a leaf.
+    pub(crate) function: Option<Function>,
+    /// What names it.
+    pub(crate) establisher: u64,
+    /// Its handler.
+    pub(crate) handler: Option<Handler>,
+}
+
+/// What comes next on a walk.
+pub(crate) enum Next {
+    /// A frame; the walk's context is its caller's now.
+    Frame(Found),
+    /// The level ended that was entered with this stack pointer; the walk's context is that of the shim's call (or interrupted
+    /// place) from which it was entered.
+    Level(u64),
+    /// The end of the stack, or of what can be followed.
+    End,
+}
+
+/// A walk. `context` is what the next step starts from.
+pub(crate) struct Walk<'a> {
+    cx: &'a Cx,
+    pub(crate) context: Context,
+    kind: HandlerKind,
+    trap: u64,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn new(cx: &'a Cx, context: Context, kind: HandlerKind) -> Self {
+        Self { cx, context, kind, trap: cx.engine().return_trap() }
+    }
+
+    /// Takes one step.
+    pub(crate) fn next(&mut self) -> Next {
+        self.next_with(&mut Places::default())
+    }
+
+    /// As [`Walk::next`], noting where registers were found.
+    pub(crate) fn next_with(&mut self, places: &mut Places) -> Next {
+        let pc = self.context.pc();
+        if pc == self.trap {
+            return match enclosing(self.cx, self.context.sp()) {
+                Some((entered, frame)) => {
+                    let flags = self.context.flags();
+                    let outer = frame.context();
+                    let unwound = outer.flags() & UNWOUND_TO_CALL;
+                    self.context.overlay(&outer);
+                    if self.context.machine() == Machine::Arm64 {
+                        self.context.set_flags(flags & !UNWOUND_TO_CALL | unwound);
+                    }
+                    Next::Level(entered)
+                }
+                None => Next::End,
+            };
+        }
+        let before = self.context.sp();
+        match self.frame(pc, places) {
+            // A walk goes up; one that stands still is lost.
+            Ok(found) if self.context.sp() > before || self.context.pc() != pc => Next::Frame(found),
+            Ok(_) => Next::End,
+            Err(bad) => {
+                log::debug!("the walk of the stack ends at {pc:#x}: {bad}");
+                Next::End
+            }
+        }
+    }
+
+    fn frame(&mut self, pc: u64, places: &mut Places) -> Result<Found, BadAddress> {
+        let Some(function) = tables::lookup(self.cx, control_pc(&self.context)) else {
+            let establisher = self.context.sp();
+            unwind::leaf(&mut self.context)?;
+            return Ok(Found { pc, function: None, establisher, handler: None });
+        };
+        let at = control_pc(&self.context);
+        let step = unwind::step(self.kind, at, &function, &mut self.context, places)?;
+        Ok(Found { pc: at, function: Some(function), establisher: step.establisher, handler: step.handler })
+    }
+}
+
+/// The address that says where in its function a frame is: where code follows a call on ARM64, the call itself.
+pub(crate) fn control_pc(context: &Context) -> u64 {
+    match context {
+        Context::Arm64(c) if c.context_flags & UNWOUND_TO_CALL != 0 => c.pc.wrapping_sub(4),
+        _ => context.pc(),
+    }
+}
+
+/// The frame from which the level was entered whose outermost function has just been unwound to the return trap, with this
+/// stack pointer. Levels further down were left by guest code that jumped.
+fn enclosing(cx: &Cx, sp: u64) -> Option<(u64, &Frame)> {
+    let word = if cx.machine() == Machine::Arm64 { 0 } else { 8 };
+    let (entered, frame) = cx.levels().find(|(entered, _)| entered.wrapping_add(word) >= sp)?;
+    Some((entered, frame?))
+}
+
+/// DISPATCHER_CONTEXT, as far as both machines have it alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dispatcher {
+    pub(crate) control_pc: u64,
+    pub(crate) image_base: u64,
+    pub(crate) function_entry: u64,
+    pub(crate) establisher: u64,
+    pub(crate) target_ip: u64,
+    pub(crate) context: u64,
+    pub(crate) handler: Handler,
+    pub(crate) scope_index: u32,
+    /// ARM64: the program counter follows a call.
+    pub(crate) unwound_to_call: bool,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(found: &Found, handler: Handler, context: u64, target_ip: u64) -> Self {
+        let (image_base, function_entry) = found.function.map_or((0, 0), |f| (f.image_base, f.entry));
+        Self {
+            control_pc: found.pc,
+            image_base,
+            function_entry,
+            establisher: found.establisher,
+            target_ip,
+            context,
+            handler,
+            scope_index: 0,
+            unwound_to_call: false,
+        }
+    }
+
+    /// ControlPc, ImageBase, FunctionEntry, EstablisherFrame, TargetIp, ContextRecord, LanguageHandler, HandlerData, HistoryTable,
+    /// ScopeIndex; on ARM64 then ControlPcIsUnwound and NonVolatileRegisters.
+    pub(crate) fn store(&self, at: u64) -> Result<(), BadAddress> {
+        let words = [
+            self.control_pc,
+            self.image_base,
+            self.function_entry,
+            self.establisher,
+            self.target_ip,
+            self.context,
+            self.handler.routine,
+            self.handler.data,
+            0,
+            u64::from(self.scope_index) | u64::from(self.unwound_to_call) << 32,
+            // The non-volatile registers lie in the context, from x19 on.
+            self.context.wrapping_add(0xA0),
+        ];
+        mem::write(at, &words)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is the field")]
+    pub(crate) fn load(at: u64) -> Result<Self, BadAddress> {
+        let w: [u64; 10] = mem::read(at)?;
+        Ok(Self {
+            control_pc: w[0],
+            image_base: w[1],
+            function_entry: w[2],
+            establisher: w[3],
+            target_ip: w[4],
+            context: w[5],
+            handler: Handler { routine: w[6], data: w[7] },
+            scope_index: w[9] as u32,
+            unwound_to_call: w[9] >> 32 & 0xFF != 0,
+        })
+    }
+}
