@@ -6,7 +6,7 @@
 //!
 //! The other direction is [`enter_guest`]: it saves the host's callee-saved registers on the host stack, leaves that
 //! stack pointer in `ThreadBlock::host_sp` for the next entry, and jumps to the guest function with a return address
-//! of [`return_trap`], which undoes it.
+//! of [`return_trap`], inside it, which undoes it.
 //!
 //! Stack picture with a callback (host stack grows down):
 //!
@@ -23,10 +23,10 @@ use std::ptr;
 
 use crate::block::{BLOCK_OFFSET, ThreadBlock};
 use crate::context::Context;
-use crate::engine::{CallResult, Engine, Host, Level, drop_levels};
+use crate::engine::{CallResult, Engine, Fault, Host, Level, drop_levels};
 use crate::frame::Frame;
 use crate::machine::Machine;
-use crate::mem;
+use crate::mem::{self, BadAddress};
 use crate::signals;
 use crate::thunk::{Bound, MAX_THUNKS, THUNK_SIZE};
 
@@ -178,10 +178,13 @@ unsafe extern "C" fn entry() {
 const _: () = assert!(size_of::<Frame>().is_multiple_of(16) && size_of::<Bound>().is_power_of_two());
 
 /// Enters guest code at `target` with the guest stack pointer `sp` and register arguments from `args` (four words);
-/// returns 1 when the guest function returns, 0 if it was not called because the thread is suspended.
+/// returns 1 when the guest function returns, 0 if it was not called because the thread is suspended. On return its
+/// level is the one that was entered with this stack pointer: guest code may have jumped over inner levels without
+/// telling anyone (a `longjmp` of its own).
 ///
 /// # Safety
-/// `block` is attached and its guest stack is prepared: the return address at `sp` is [`return_trap`].
+/// `block` is attached and its guest stack is prepared: the arguments are above `sp`, where the call puts its return
+/// address, [`return_trap`].
 #[unsafe(naked)]
 #[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn enter_guest(
@@ -194,7 +197,7 @@ unsafe extern "C" fn enter_guest(
     naked_asm!(
         "mov rax, [rdi + {suspend}]",
         "cmp dword ptr [rax], 0",
-        "jne 2f",
+        "jne 8f",
         "push rbp",
         "push rbx",
         "push r12",
@@ -202,10 +205,10 @@ unsafe extern "C" fn enter_guest(
         "push r14",
         "push r15",
         "push r8",
-        "mov [rdi + {host_sp}], rsp",
+        "mov [rdi + {b_host_sp}], rsp",
         "mov rax, rsi",
         "mov r11, rcx",
-        "mov rsp, rdx",
+        "lea rsp, [rdx + 8]",
         "mov rcx, [r11]",
         "mov rdx, [r11 + 8]",
         "mov r8, [r11 + 16]",
@@ -214,21 +217,11 @@ unsafe extern "C" fn enter_guest(
         "movq xmm1, rdx",
         "movq xmm2, r8",
         "movq xmm3, r9",
-        "jmp rax",
-        "2: xor eax, eax",
-        "ret",
-        suspend = const offset_of!(ThreadBlock, suspend),
-        host_sp = const offset_of!(ThreadBlock, host_sp),
-    )
-}
-
-/// Where a guest function that [`enter_guest`] called returns to.
-/// Its level is the one that was entered with this stack pointer: guest code may have jumped over inner levels without
-/// telling anyone (a `longjmp` of its own).
-#[unsafe(naked)]
-#[unsafe(link_section = "transom_transition")]
-unsafe extern "C" fn return_trap() {
-    naked_asm!(
+        // A call, so that the processor predicts the return.
+        "call rax",
+        ".globl transom_native64_return",
+        ".hidden transom_native64_return",
+        "transom_native64_return:",
         "mov r9, rsp",
         "mov r10, gs:[{host_sp}]",
         "mov r11, gs:[{level}]",
@@ -258,6 +251,11 @@ unsafe extern "C" fn return_trap() {
         "jnz 2b",
         "mov r10, gs:[{host_sp}]",
         "jmp 3b",
+        // Suspended.
+        "8: xor eax, eax",
+        "ret",
+        suspend = const offset_of!(ThreadBlock, suspend),
+        b_host_sp = const offset_of!(ThreadBlock, host_sp),
         level = const gs(offset_of!(ThreadBlock, level)),
         l_guest_sp = const offset_of!(Level, guest_sp),
         l_host_sp = const offset_of!(Level, host_sp),
@@ -266,6 +264,42 @@ unsafe extern "C" fn return_trap() {
         int = const offset_of!(CallResult, int),
         float = const offset_of!(CallResult, float),
     )
+}
+
+unsafe extern "C" {
+    /// Where a guest function that [`enter_guest`] called returns to: inside it.
+    #[link_name = "transom_native64_return"]
+    static RETURN_TRAP: u8;
+}
+
+/// The guest's return address of a function that the host called.
+fn return_trap() -> u64 {
+    (&raw const RETURN_TRAP).expose_provenance() as u64
+}
+
+impl Native64 {
+    /// There is no room on the guest stack for a call: the guest takes the fault that the call instruction would.
+    ///
+    /// # Safety
+    /// As for [`Engine::call`].
+    unsafe fn fault_at_call(
+        &self,
+        block: *mut ThreadBlock,
+        target: u64,
+        sp: u64,
+        args: &[u64; 4],
+        bad: BadAddress,
+    ) -> ! {
+        let mut context = Context::new(Machine::Amd64);
+        if let Context::Amd64(c) = &mut context {
+            (c.rip, c.rsp) = (target, sp);
+            (c.rcx, c.rdx, c.r8, c.r9) = (args[0], args[1], args[2], args[3]);
+        }
+        let fault = Fault::Memory { address: bad.address, access: bad.access };
+        self.host.fault(block, fault, &mut context);
+        // SAFETY: the caller's frames are abandoned.
+        unsafe { self.resume(block, &context) }
+    }
 }
 
 impl Engine for Native64 {
@@ -313,12 +347,13 @@ impl Engine for Native64 {
         let outer_sp = unsafe { (*block).guest_sp };
         let slots = (args.len().max(4) as u64).next_multiple_of(2);
         let sp = ((outer_sp & !15) - 8 * slots).wrapping_sub(8);
-        let trap = return_trap as *const () as u64;
-        let ok = mem::write(sp, &trap).is_ok()
-            && args.iter().enumerate().skip(4).all(|(i, a)| mem::write(sp + 8 + 8 * i as u64, a).is_ok());
-        if !ok {
-            // No room on the guest stack: jump anyway, so that the guest faults on its own stack and sees it.
-            log::debug!("guest stack exhausted at a callback to {target:#x}");
+        let prepared = mem::write(sp, &return_trap()).and_then(|()| {
+            let mut on_stack = args.iter().enumerate().skip(4);
+            on_stack.try_for_each(|(i, a)| mem::write(sp + 8 + 8 * i as u64, a))
+        });
+        if let Err(bad) = prepared {
+            // SAFETY: the caller's contract.
+            unsafe { self.fault_at_call(block, target, sp + 8, &regs, bad) }
         }
         let mut result = CallResult::default();
         // SAFETY: `block` is attached, and the guest stack was prepared above. The level lives until the call returns;
@@ -343,7 +378,7 @@ impl Engine for Native64 {
     }
 
     fn return_trap(&self) -> u64 {
-        return_trap as *const () as u64
+        return_trap()
     }
 
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {

@@ -203,3 +203,52 @@ fn a_fault_of_the_host_is_reported() {
     assert!(text.contains("address 0x1234"), "{text}");
     assert!(text.contains("rax 0000000000001234"), "{text}");
 }
+
+/// A call for which the guest stack has no room faults as the call instruction would; the handler repairs the stack pointer.
+#[test]
+fn a_call_without_stack_is_the_guests_fault() {
+    let engine = Native64::new(host());
+    let code = assemble(64, |a| {
+        a.lea(rax, qword_ptr(rcx + rdx)).unwrap();
+        a.ret().unwrap();
+    });
+    let inner = Native64::new(host());
+    let outer = assemble(64, |a| {
+        a.mov(eax, 5).unwrap();
+        a.ret().unwrap();
+    });
+    let hole = map(8192);
+    // SAFETY: the page is this test's.
+    unsafe { libc::mprotect(hole as *mut libc::c_void, 4096, libc::PROT_NONE) };
+    let thunk = common::place(&engine.thunk(common::THUNK_SHIM));
+    let calls = assemble(64, |a| {
+        a.sub(rsp, 40).unwrap();
+        a.call(thunk).unwrap();
+        a.add(rsp, 40).unwrap();
+        a.ret().unwrap();
+    });
+    on_fault(move |_, fault, context| {
+        let Context::Amd64(c) = context else { panic!("not an x86-64 context") };
+        let Fault::Memory { address, access: Access::Write } = fault else { panic!("{fault:?}") };
+        assert!((hole..hole + 4096).contains(&address));
+        assert_eq!((c.rip, c.rcx, c.rdx), (code, 3, 4));
+        // Go on in the shim's caller, as an exception handler there would.
+        c.rip = outer;
+        c.rsp = mem::read::<u64>(hole + 4096).unwrap();
+    });
+    let frame_page = hole + 4096;
+    common::on_shim(move |block, frame| {
+        // Where `calls` returns to: above its frame.
+        mem::write(frame_page, &(frame.sp + 8 + 40)).unwrap();
+        // SAFETY: attached, in a shim whose frames may go.
+        unsafe {
+            (*block).guest_sp = hole + 2048;
+            inner.call(block, code, &[3, 4], false);
+        }
+    });
+    let result = with_thread(&engine, |block| {
+        // SAFETY: attached, on the host stack.
+        unsafe { engine.call(block, calls, &[], false) }
+    });
+    assert_eq!(result.int, 5);
+}

@@ -13,6 +13,8 @@ use crate::thunk::{Bound, MAX_THUNKS};
 pub(super) const GATES_SIZE: usize = 80;
 /// Offset of the gate that functions called by the host return to. The gate for thunks is at 0.
 pub(super) const RETURN_GATE: u32 = 32;
+/// Offset of the `call eax` before it, by which the host calls them: a call, so that the processor predicts the return.
+pub(super) const ENTER_GATE: u32 = RETURN_GATE - 2;
 
 const CODE64: u16 = 0x33;
 /// Largest distance of the stack pointer, after a function returned, from where it was entered: the return address
@@ -26,6 +28,7 @@ pub(super) fn gates(base: u32) -> [u8; GATES_SIZE] {
     // cmp eax, [esp]: touches the return address while a fault is still plainly the guest's.
     page[..3].copy_from_slice(&[0x3B, 0x04, 0x24]);
     gate(&mut page, base, 3, 16, 64, from_guest as *const () as u64);
+    page[ENTER_GATE as usize..RETURN_GATE as usize].copy_from_slice(&[0xFF, 0xD0]);
     gate(&mut page, base, RETURN_GATE as usize, 48, 72, returned as *const () as u64);
     page
 }
@@ -179,7 +182,8 @@ unsafe extern "C" fn from_guest() {
 /// was not called because the thread is suspended. `result.float` says whether it returns a floating-point value.
 ///
 /// # Safety
-/// `block` is attached and its guest stack is prepared: the return address at `sp` is the return gate.
+/// `block` is attached and its guest stack is prepared: the arguments are above `sp`, where the gate at `enter_gate` puts
+/// the return address.
 #[unsafe(naked)]
 #[unsafe(link_section = "transom_transition")]
 pub(super) unsafe extern "C" fn enter_guest(
@@ -187,6 +191,7 @@ pub(super) unsafe extern "C" fn enter_guest(
     target: u64,
     sp: u64,
     result: *mut CallResult,
+    enter_gate: u64,
 ) -> u32 {
     naked_asm!(
         "mov rax, [rdi + {suspend}]",
@@ -200,19 +205,19 @@ pub(super) unsafe extern "C" fn enter_guest(
         "push r15",
         "push rcx",
         "mov [rdi + {host_sp}], rsp",
-        "bts rsi, 32",
-        "bts rsi, 33",
-        "bts rsi, 37",
-        "mov [rdi + {resume_ip}], rsi",
+        "bts r8, 32",
+        "bts r8, 33",
+        "bts r8, 37",
+        "mov [rdi + {resume_ip}], r8",
         "mov r11, [rdi + {teb}]",
-        "xor eax, eax",
+        "mov eax, esi",
         "xor ecx, ecx",
         "xor ebx, ebx",
         "xor ebp, ebp",
         "xor esi, esi",
         "xor edi, edi",
         "wrfsbase r11",
-        "mov esp, edx",
+        "lea esp, [rdx + 4]",
         "xor edx, edx",
         "jmp fword ptr fs:[{resume_ip_fs}]",
         "2: xor eax, eax",

@@ -148,7 +148,8 @@ impl Engine for Native32 {
                 frame: (*block).frame,
             };
             (*block).level = &raw mut level;
-            while entry::enter_guest(block, target & 0xFFFF_FFFF, sp, &raw mut result) == 0 {
+            let gate = u64::from(self.call_gate + entry::ENTER_GATE);
+            while entry::enter_guest(block, target & 0xFFFF_FFFF, sp, &raw mut result, gate) == 0 {
                 crate::suspend::park_at_call(block);
             }
             (*block).level = level.previous;
