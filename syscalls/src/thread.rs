@@ -11,7 +11,7 @@
 use core::cell::Cell as TlsCell;
 use core::ops::Deref;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -77,6 +77,8 @@ pub struct ThreadObject {
     suspended: AtomicU32,
     priority: AtomicI32,
     description: Mutex<Vec<u16>>,
+    /// Whether its timeouts are exact (see [`Self::want_exact_timeouts`]).
+    exact: AtomicBool,
     /// When it was made, in nanoseconds since 1970.
     created: u64,
     /// Its times, once it has ended.
@@ -132,6 +134,7 @@ impl ThreadObject {
             suspended: AtomicU32::new(0),
             priority: AtomicI32::new(0),
             description: Mutex::default(),
+            exact: AtomicBool::new(false),
             created: system_now(),
             last_times: OnceLock::new(),
         })
@@ -280,6 +283,16 @@ impl ThreadObject {
             self.pending.clear(Reasons::APC);
         }
         apc
+    }
+
+    /// Linux may end timeouts up to 50 microseconds late, to save wake-ups; from the thread's first timeout on it does not. For the
+    /// calling thread's own object.
+    pub(crate) fn want_exact_timeouts(&self) {
+        if !self.exact.load(Ordering::Relaxed) {
+            self.exact.store(true, Ordering::Relaxed);
+            // SAFETY: no pointers are involved.
+            unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+        }
     }
 
     /// Counts mutexes taken or released by the thread itself.

@@ -9,7 +9,7 @@ use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use windows_sys::Win32::Foundation as f;
 
@@ -193,7 +193,18 @@ fn check(error: i32) -> Result<()> {
     }
 }
 
+/// A parent that ignores SIGCHLD may have started Transom so; then the kernel would reap children itself, and their exit
+/// codes would be lost.
+fn keep_exit_codes() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the default action is no handler.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+    });
+}
+
 fn spawn(program: &HostProgram<'_>, launch: &Launch<'_>) -> Result<u32> {
+    keep_exit_codes();
     let mut spawner = Spawner::new();
     // A standard descriptor of the parent that is to be another one of the child would be overwritten before its turn.
     let mut copies = Vec::new();

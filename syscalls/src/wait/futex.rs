@@ -6,6 +6,7 @@ use core::ptr;
 use std::sync::OnceLock;
 
 use super::interrupt::{Reasons, interruptible};
+use crate::thread;
 
 /// When a wait gives up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,12 +70,19 @@ fn outcome(r: isize) -> Wake {
     }
 }
 
+fn want_exact(deadline: Deadline) {
+    if deadline != Deadline::Never {
+        thread::current().want_exact_timeouts();
+    }
+}
+
 /// Sleeps while the word has the expected value, until woken, interrupted for one of `reasons`, or the deadline.
 pub fn wait(word: *const u32, expected: u32, scope: Scope, deadline: Deadline, reasons: Reasons) -> Wake {
     let mut op = libc::FUTEX_WAIT_BITSET;
     if scope == Scope::Private {
         op |= libc::FUTEX_PRIVATE_FLAG;
     }
+    want_exact(deadline);
     let (spec, timeout) = match deadline {
         Deadline::Never => (timespec(0), false),
         Deadline::Monotonic(ns) => (timespec(ns), true),
@@ -132,11 +140,15 @@ impl Waiter {
     }
 }
 
-/// Whether the kernel cannot sleep on several words (`futex_waitv` came with Linux 5.16).
+/// Whether the kernel cannot sleep on several words (`futex_waitv` came with Linux 5.16). The environment variable
+/// `TRANSOM_NO_FUTEX_WAITV` pretends so: for testing the other way.
 #[must_use]
 pub fn lacks_wait_many() -> bool {
     static LACKS: OnceLock<bool> = OnceLock::new();
     *LACKS.get_or_init(|| {
+        if std::env::var_os("TRANSOM_NO_FUTEX_WAITV").is_some() {
+            return true;
+        }
         // SAFETY: no words: an error either way, and which one tells.
         let r = unsafe { libc::syscall(libc::SYS_futex_waitv, 0, 0, 0, 0, 0) };
         r == -1 && std::io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL)
@@ -145,6 +157,7 @@ pub fn lacks_wait_many() -> bool {
 
 /// As [`wait`], on up to 128 words at once.
 pub fn wait_many(waiters: &[Waiter], deadline: Deadline, reasons: Reasons) -> Wake {
+    want_exact(deadline);
     let (spec, clock) = match deadline {
         Deadline::Never => (None, libc::CLOCK_MONOTONIC),
         Deadline::Monotonic(ns) => (Some(timespec(ns)), libc::CLOCK_MONOTONIC),

@@ -14,6 +14,9 @@
 //! A waiter sets `FUTEX_WAITERS` and sleeps on the word as it then is. Whoever frees the word replaces all of it and wakes every
 //! sleeper if the bit was set; those who do not get it set the bit again. Nobody's wake-up depends on a thread that may be killed.
 //!
+//! (Without `futex_waitv` a wait for several objects cannot sleep on this word: there it learns of a release, but not of a
+//! death, until something else wakes it.)
+//!
 //! The list is the C library's own (it registers one for its robust mutexes); the entries are ours. Its format fixes the
 //! distance between an entry and its word: [`Cell`] is laid out for it. Between taking the word and linking the entry the
 //! kernel is told by `list_op_pending`.

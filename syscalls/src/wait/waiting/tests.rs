@@ -196,6 +196,8 @@ fn timeouts_are_not_early_and_follow_their_clock() {
     let start = Instant::now();
     assert_eq!(sleep(after(5), Alertable::No), Ok(Waited::Timeout));
     assert!(start.elapsed() >= Duration::from_millis(5));
+    // SAFETY: no pointers are involved.
+    assert_eq!(unsafe { libc::prctl(libc::PR_GET_TIMERSLACK) }, 1, "the kernel adds nothing of its own");
 }
 
 #[test]
@@ -378,4 +380,19 @@ fn a_ring_of_threads_hands_a_token_round() {
         }
     });
     assert!(events[0].is_set() && events[1..].iter().all(|e| !e.is_set()));
+}
+
+#[test]
+fn everything_holds_without_futex_waitv() {
+    const PRETEND: &str = "TRANSOM_NO_FUTEX_WAITV";
+    if std::env::var_os(PRETEND).is_some() {
+        assert!(futex::lacks_wait_many(), "this is the run below");
+        return;
+    }
+    let tests = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["wait::", "session::"])
+        .env(PRETEND, "1")
+        .output()
+        .unwrap();
+    assert!(tests.status.success(), "{}", String::from_utf8_lossy(&tests.stdout));
 }
