@@ -5,6 +5,14 @@
 //! tested by itself: `format`, `scan`, `number`, `string`, `time`, `text_mode`, `math`. The *shims* fetch a
 //! guest's arguments, call that logic and the NT services, and write results back.
 
+mod clock;
+mod floats;
+mod io;
+mod rt;
+mod stdio;
+mod stdlib;
+mod text;
+
 pub mod format;
 pub mod math;
 pub(crate) mod mathlib;

@@ -8,7 +8,7 @@
 use transom_sdk::codepage::{decode_utf8, encode_utf8};
 
 /// Translation mode of a file descriptor.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// `_O_BINARY`.
     Binary,

@@ -107,18 +107,16 @@ fn parts(value: f64) -> (u64, i32) {
     if biased == 0 { (fraction, -1074) } else { (fraction | 1 << 52, biased - 1075) }
 }
 
-/// For msvcrt: when the value lies exactly between two decimals of `decimals` places (negative: tens, hundreds ...), the next
-/// value up, which rounds up.
-fn away_from_tie(value: f64, decimals: i32, msvcrt: bool) -> f64 {
-    if !msvcrt || value == 0.0 {
-        return value;
-    }
+/// Whether the value lies exactly between two decimals of `decimals` places (negative: tens, hundreds ...).
+fn is_tie(value: f64, decimals: i32) -> bool {
     let (mantissa, exponent) = parts(value);
+    if mantissa == 0 {
+        return false;
+    }
     let odd = mantissa >> mantissa.trailing_zeros();
     let exponent = exponent + i32::try_from(mantissa.trailing_zeros()).unwrap_or(0);
-    let tie = exponent == -(decimals + 1)
-        && u32::try_from(-decimals).map_or(true, |n| 5u64.checked_pow(n).is_some_and(|p| odd % p == 0));
-    if tie { value.next_up() } else { value }
+    exponent == -(decimals + 1)
+        && u32::try_from(-decimals).map_or(true, |n| 5u64.checked_pow(n).is_some_and(|p| odd % p == 0))
 }
 
 fn clamp(out: &mut Text<'_>, precision: usize) -> usize {
@@ -129,7 +127,9 @@ fn clamp(out: &mut Text<'_>, precision: usize) -> usize {
 fn fixed(out: &mut Text<'_>, value: f64, style: Style) {
     let wanted = style.precision.unwrap_or(6);
     let precision = clamp(out, wanted);
-    let value = away_from_tie(value, i32::try_from(precision).unwrap_or(0), style.msvcrt);
+    // A tie rounds up when it is no longer one.
+    let tie = style.msvcrt && is_tie(value, i32::try_from(precision).unwrap_or(0));
+    let value = if tie { value.next_up() } else { value };
     if !fixed_fast(out, value, precision) {
         let _ = write!(out, "{value:.precision$}");
     }
@@ -198,12 +198,12 @@ fn digits(out: &mut Text<'_>, value: f64, digits: usize, msvcrt: bool) -> i32 {
     let start = out.len;
     let _ = write!(out, "{value:.precision$e}");
     let (at, exponent) = split_exponent(out, start);
-    if msvcrt {
-        // The exponent of the unrounded value decides where the tie would be.
-        let raw = if value == 0.0 { 0 } else { exponent_floor(value, exponent) };
-        let decimals = i32::try_from(precision).unwrap_or(0) - raw;
-        let moved = away_from_tie(value, decimals, true);
-        if moved.to_bits() != value.to_bits() {
+    // Rounding may have carried into a new digit, which moves the place where the tie would be.
+    let places = i32::try_from(precision).unwrap_or(0);
+    if msvcrt && (is_tie(value, places - exponent) || is_tie(value, places - exponent + 1)) {
+        let decimals = places - exponent_floor(value, exponent);
+        if is_tie(value, decimals) {
+            let moved = value.next_up();
             out.len = start;
             let _ = write!(out, "{moved:.precision$e}");
             let (at, exponent) = split_exponent(out, start);

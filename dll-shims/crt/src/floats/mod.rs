@@ -1,0 +1,4 @@
+//! math.h and float.h: shims.
+
+pub(crate) mod environment;
+pub(crate) mod functions;
