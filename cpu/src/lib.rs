@@ -13,7 +13,6 @@ pub mod engine;
 pub mod external;
 pub mod frame;
 pub mod host;
-pub mod jump;
 pub mod leaf;
 pub mod machine;
 pub mod mem;

@@ -6,7 +6,6 @@
 //! guest's arguments, call that logic and the NT services, and write results back.
 
 mod clock;
-mod floats;
 mod io;
 mod rt;
 mod stdio;

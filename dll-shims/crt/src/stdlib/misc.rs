@@ -1,94 +1,11 @@
-//! Random numbers, integer arithmetic, error texts, and what else stdlib.h has.
+//! `errno`, error texts, and what else stdlib.h has.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use transom_sdk::{AStr, Crt, Cx, Pair, Ptr, mem, shim};
+use transom_sdk::{AStr, Crt, Cx, Func, Ptr, mem, shim};
 
 use crate::rt::area;
 use crate::rt::errno;
 use crate::rt::guest;
 use crate::rt::invalid;
-
-/// The seed of `rand` less 1, so that it starts as 1.
-#[derive(Default)]
-struct Seed(AtomicU32);
-
-/// A pseudo-random number from 0 to 32767.
-#[shim(msvcrt, ucrtbase)]
-fn rand(cx: &Cx) -> i32 {
-    let seed = &cx.local::<Seed>().0;
-    let next = (seed.load(Ordering::Relaxed).wrapping_add(1)).wrapping_mul(214_013).wrapping_add(2_531_011);
-    seed.store(next.wrapping_sub(1), Ordering::Relaxed);
-    (next >> 16 & 0x7FFF).cast_signed()
-}
-
-/// Sets where `rand` starts.
-#[shim(msvcrt, ucrtbase)]
-fn srand(cx: &Cx, seed: u32) {
-    cx.local::<Seed>().0.store(seed.wrapping_sub(1), Ordering::Relaxed);
-}
-
-/// A random number from the system.
-#[shim(msvcrt, ucrtbase, fails = 22)]
-fn rand_s(cx: &Cx, to: Ptr<u32>) -> Crt<i32> {
-    invalid::check(cx, !to.is_null())?;
-    let mut bytes = [0u8; 4];
-    transom_syscalls::random::fill(&mut bytes)?;
-    to.write(cx, u32::from_le_bytes(bytes))?;
-    Ok(0)
-}
-
-/// The absolute value.
-#[shim(msvcrt(abs, labs), ucrtbase(abs, labs))]
-fn abs(value: i32) -> i32 {
-    value.wrapping_abs()
-}
-
-/// The absolute value.
-#[shim(msvcrt(_abs64, llabs, imaxabs), ucrtbase(_abs64, llabs, imaxabs))]
-fn _abs64(value: i64) -> i64 {
-    value.wrapping_abs()
-}
-
-/// Quotient and remainder.
-#[shim(msvcrt(div, ldiv), ucrtbase(div, ldiv))]
-fn div(numerator: i32, denominator: i32) -> Pair {
-    let denominator = if denominator == 0 { 1 } else { denominator };
-    Pair(
-        numerator.wrapping_div(denominator).cast_unsigned(),
-        numerator.wrapping_rem(denominator).cast_unsigned(),
-    )
-}
-
-/// Reverses the bytes of a 16-bit number.
-#[shim(msvcrt, ucrtbase)]
-fn _byteswap_ushort(value: u16) -> u16 {
-    value.swap_bytes()
-}
-
-/// Reverses the bytes of a 32-bit number.
-#[shim(msvcrt, ucrtbase)]
-fn _byteswap_ulong(value: u32) -> u32 {
-    value.swap_bytes()
-}
-
-/// Reverses the bytes of a 64-bit number.
-#[shim(msvcrt, ucrtbase)]
-fn _byteswap_uint64(value: u64) -> u64 {
-    value.swap_bytes()
-}
-
-/// Rotates left.
-#[shim(msvcrt(_rotl, _lrotl), ucrtbase(_rotl, _lrotl))]
-fn _rotl(value: u32, shift: i32) -> u32 {
-    value.rotate_left(shift.cast_unsigned() & 31)
-}
-
-/// Rotates right.
-#[shim(msvcrt(_rotr, _lrotr), ucrtbase(_rotr, _lrotr))]
-fn _rotr(value: u32, shift: i32) -> u32 {
-    value.rotate_right(shift.cast_unsigned() & 31)
-}
 
 /// The address of `errno`.
 #[shim(msvcrt, ucrtbase)]
@@ -195,4 +112,20 @@ fn _sleep(milliseconds: u32) {
 fn _beep(frequency: u32, duration: u32) {
     let _ = frequency;
     std::thread::sleep(std::time::Duration::from_millis(duration.into()));
+}
+
+/// Sets the function that is told of errors of the mathematical functions.
+#[shim(msvcrt, ucrtbase, partial = "the function is not called")]
+fn __setusermatherr(handler: Func) {
+    let _ = handler;
+}
+
+/// Swaps the bytes of pairs.
+#[shim(msvcrt(_swab, swab), ucrtbase(_swab, swab))]
+fn _swab(from: Ptr<u8>, to: Ptr<u8>, count: i32) -> Crt<()> {
+    let mut bytes = mem::copy_in_vec(from.addr(), usize::try_from(count).unwrap_or(0) & !1)?;
+    for pair in bytes.chunks_exact_mut(2) {
+        pair.swap(0, 1);
+    }
+    Ok(mem::copy_out(to.addr(), &bytes)?)
 }

@@ -4,7 +4,6 @@
 pub(crate) mod classify;
 pub(crate) mod copy;
 pub(crate) mod fold;
-pub(crate) mod memory;
 pub(crate) mod search;
 pub(crate) mod secure;
 pub(crate) mod token;

@@ -1,4 +1,0 @@
-//! math.h and float.h: shims.
-
-pub(crate) mod environment;
-pub(crate) mod functions;
