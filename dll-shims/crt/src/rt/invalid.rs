@@ -110,6 +110,7 @@ fn _invoke_watson(
 fn watson(cx: &Cx) -> ! {
     cx.raise(&Record {
         code: STATUS_INVALID_CRUNTIME_PARAMETER.cast_unsigned(),
+        nested: 0,
         flags: 1,
         address: cx.return_address(),
         parameters: Vec::new(),
