@@ -6,6 +6,7 @@ use crate::file::{FileObject, Sort};
 use crate::memory::{GRANULARITY, PAGE, View, ViewFile};
 use crate::object::{Kind, Object};
 use crate::process::inherit::Passed;
+use crate::session::Slot;
 use crate::status::{Result, Status};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::any::Any;
@@ -27,7 +28,11 @@ pub struct Section {
     protect: u32,
     attributes: u32,
     name: OnceLock<Option<Arc<[u16]>>>,
+    /// Its place in the session, if other processes find it by a name.
+    _slot: Option<Slot>,
 }
+
+mod named;
 
 /// What views of a page protection may do: load, store into the section, execute.
 fn rights(protect: u32) -> Option<[bool; 3]> {
@@ -65,12 +70,13 @@ impl Section {
             Some(file) => (Backing::File(file.clone()), file_size(file, write, execute, size)?),
             None => memory(size, attributes)?,
         };
-        Ok(Self { backing, size, protect, attributes, name: OnceLock::new() })
+        Ok(Self { backing, size, protect, attributes, name: OnceLock::new(), _slot: None })
     }
 
     /// A section of memory that another process made.
     pub(crate) fn of_memory(fd: OwnedFd, protect: u32, attributes: u32, size: u64) -> Self {
-        Self { backing: Backing::Memory(fd), size, protect, attributes, name: OnceLock::new() }
+        let backing = Backing::Memory(fd);
+        Self { backing, size, protect, attributes, name: OnceLock::new(), _slot: None }
     }
 
     /// The file or memory.

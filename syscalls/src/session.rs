@@ -35,7 +35,7 @@ use crate::status::{Result, Status};
 use crate::wait::{Cell, Rule, Scope, observers};
 
 mod names;
-pub use names::{InSession, PASSED, anonymous, create, open};
+pub use names::{InSession, PASSED, Place, anonymous, create, create_with, open};
 pub(crate) use names::{pass, receive};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"TransomS");
@@ -232,7 +232,15 @@ impl Session {
 
     /// Takes the table's lock.
     fn lock(&self) -> Result<Locked<'_>> {
-        let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lock_in_turn(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes the table's lock unless a thread of this process has it.
+    fn try_lock(&self) -> Option<Locked<'_>> {
+        self.lock_in_turn(self.turn.try_lock().ok()?).ok()
+    }
+
+    fn lock_in_turn<'a>(&'a self, turn: MutexGuard<'a, ()>) -> Result<Locked<'a>> {
         record_lock(self.file.as_raw_fd(), libc::F_OFD_SETLKW, libc::F_WRLCK, TABLE, 1)?;
         Ok(Locked { session: self, _turn: turn })
     }
@@ -326,8 +334,8 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.hold = None;
-        // Where the table cannot be locked, whoever looks at the slot next finds that nobody holds it.
-        if let Some(table) = JOINED.get().and_then(|s| s.lock().ok()) {
+        // Where the table is being used, by this very thread perhaps, whoever looks at the slot next finds that nobody holds it.
+        if let Some(table) = JOINED.get().and_then(|s| s.try_lock()) {
             table.clean(self.index);
         }
     }

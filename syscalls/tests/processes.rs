@@ -4,6 +4,7 @@
 use std::ffi::CString;
 use std::io::{Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +16,8 @@ use transom_syscalls::process::inherit::{self, Passed};
 use transom_syscalls::process::job::{JobObject, Limits};
 use transom_syscalls::process::object::adopt_page;
 use transom_syscalls::process::{self, Created, HostProgram, Launch, ProcessObject, Startup, block, list};
+use transom_syscalls::section::Section;
+use transom_syscalls::session;
 use transom_syscalls::status::{Result, Status};
 use transom_syscalls::wait::{
     Alertable, Deadline, Event, Mutant, Waited, monotonic_now, wait_all, wait_any, wait_one,
@@ -23,6 +26,7 @@ use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::System::JobObjects::{
     JOB_OBJECT_LIMIT_ACTIVE_PROCESS, JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE,
 };
+use windows_sys::Win32::System::Memory::{PAGE_READWRITE, SEC_COMMIT};
 use windows_sys::Win32::System::SystemServices::{
     JOB_OBJECT_MSG_ACTIVE_PROCESS_LIMIT, JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO, JOB_OBJECT_MSG_EXIT_PROCESS,
     JOB_OBJECT_MSG_NEW_PROCESS,
@@ -128,6 +132,15 @@ fn child(received: block::Received) -> ! {
                 event.set();
                 mutex.release().unwrap();
             }
+        }
+        // Ends with the number that a named section begins with.
+        "section" => {
+            let name: Vec<u16> = argument.encode_utf16().collect();
+            let section = session::open::<Section>(&name).unwrap();
+            let mut number = [0; 4];
+            let file = std::fs::File::from(section.fd().try_clone_to_owned().unwrap());
+            file.read_exact_at(&mut number, 0).unwrap();
+            process::exit(u32::from_le_bytes(number))
         }
         // Answers on one inherited event what it hears on another.
         "answer" => {
@@ -257,6 +270,15 @@ fn named_objects_are_shared_and_survive_killed_holders() {
     assert_eq!(wait_all(&cells, long(), Alertable::No), Ok(Waited::Object(0)));
 }
 
+fn named_sections_show_the_same_memory() {
+    let text = format!("section-{}", std::process::id());
+    let name: Vec<u16> = text.encode_utf16().collect();
+    let (section, _) = Section::named(&name, PAGE_READWRITE, SEC_COMMIT, 100).unwrap();
+    let file = std::fs::File::from(section.fd().try_clone_to_owned().unwrap());
+    file.write_all_at(&0x1234_5678_u32.to_le_bytes(), 0).unwrap();
+    assert_eq!(join(&create(&format!("section {text}")).process), 0x1234_5678);
+}
+
 fn unnamed_objects_are_inherited() {
     let table = HandleTable::new();
     let inheritable = HandleFlags::inheritable(true);
@@ -339,7 +361,8 @@ fn main() {
     if let Some(received) = block::receive(std::env::args_os().nth(1).as_deref()) {
         child(received.unwrap());
     }
-    let tests: [(&str, fn()); 9] = [
+    let tests: [(&str, fn()); 10] = [
+        ("named_sections_show_the_same_memory", named_sections_show_the_same_memory),
         ("jobs_count_limit_tell_and_end_their_processes", jobs_count_limit_tell_and_end_their_processes),
         (
             "named_objects_are_shared_and_survive_killed_holders",

@@ -21,9 +21,23 @@ pub trait InSession: Object + Sized {
     /// Its type.
     const KIND: Kind;
     /// The object for a slot.
-    fn of_slot(slot: Slot) -> Arc<Self>;
+    ///
+    /// # Errors
+    /// What opening more than the slot reports, if there is more.
+    fn of_slot(slot: Slot) -> Result<Arc<Self>>;
     /// What remains to be done for a new one, before anybody else can find it.
     fn begin(&self) {}
+}
+
+/// Where a new object is to be, as the guest's security attributes and name say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place<'a> {
+    /// In this process alone: no name, not inheritable.
+    Private,
+    /// Without a name, but children can inherit it.
+    Inheritable,
+    /// Found by this name.
+    Named(&'a [u16]),
 }
 
 /// The objects of this process by slot, so that one name is one object here.
@@ -70,7 +84,7 @@ fn object_for<T: InSession>(table: &Locked<'_>, index: u32) -> Result<Arc<T>> {
         }
     }
     let hold = table.session.hold(index)?;
-    Ok(remember(T::of_slot(Slot { index, hold: Some(hold), data }), index))
+    Ok(remember(T::of_slot(Slot { index, hold: Some(hold), data })?, index))
 }
 
 fn remember<T: InSession>(object: Arc<T>, index: u32) -> Arc<T> {
@@ -86,6 +100,18 @@ fn remember<T: InSession>(object: Arc<T>, index: u32) -> Arc<T> {
 /// `STATUS_OBJECT_TYPE_MISMATCH` if the name is that of another type of object; `STATUS_OBJECT_NAME_INVALID`,
 /// `STATUS_OBJECT_PATH_NOT_FOUND` (a backslash), `STATUS_NAME_TOO_LONG`; `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn create<T: InSession>(name: &[u16], new: NewCell) -> Result<(Arc<T>, bool)> {
+    create_with(name, new, |_| Ok(()))
+}
+
+/// As [`create`]; `prepare` completes the slot of a new object before the object is made.
+///
+/// # Errors
+/// As [`create`], and what `prepare` reports.
+pub fn create_with<T: InSession>(
+    name: &[u16],
+    new: NewCell,
+    prepare: impl FnOnce(&Slot) -> Result<()>,
+) -> Result<(Arc<T>, bool)> {
     let key = key(name)?;
     let table = session()?.lock()?;
     if let Some(index) = table.find(&key) {
@@ -93,7 +119,8 @@ pub fn create<T: InSession>(name: &[u16], new: NewCell) -> Result<(Arc<T>, bool)
     }
     let slot = Slot::fill(&table, T::KIND as u32, &key, new)?;
     let index = slot.index;
-    let object = remember(T::of_slot(slot), index);
+    prepare(&slot)?;
+    let object = remember(T::of_slot(slot)?, index);
     object.begin();
     Ok((object, false))
 }
@@ -114,7 +141,7 @@ pub fn open<T: InSession>(name: &[u16]) -> Result<Arc<T>> {
 /// # Errors
 /// `STATUS_INSUFFICIENT_RESOURCES` if the table is full; what joining the session reports.
 pub fn anonymous<T: InSession>(new: NewCell) -> Result<Arc<T>> {
-    let object = T::of_slot(Slot::anonymous(T::KIND as u32, new)?);
+    let object = T::of_slot(Slot::anonymous(T::KIND as u32, new)?)?;
     object.begin();
     Ok(object)
 }
@@ -132,10 +159,10 @@ pub(crate) fn receive(descriptors: Vec<OwnedFd>, state: &[u8]) -> Result<Arc<dyn
     let [hold] = <[OwnedFd; 1]>::try_from(descriptors).map_err(|_| bad)?;
     let (slot, kind) = Slot::inherited(index, hold)?;
     let object: Arc<dyn Object> = match kind {
-        k if k == Kind::Event as u32 => Event::of_slot(slot),
-        k if k == Kind::Semaphore as u32 => Semaphore::of_slot(slot),
-        k if k == Kind::Mutant as u32 => Mutant::of_slot(slot),
-        k if k == Kind::Timer as u32 => Timer::of_slot(slot),
+        k if k == Kind::Event as u32 => Event::of_slot(slot)?,
+        k if k == Kind::Semaphore as u32 => Semaphore::of_slot(slot)?,
+        k if k == Kind::Mutant as u32 => Mutant::of_slot(slot)?,
+        k if k == Kind::Timer as u32 => Timer::of_slot(slot)?,
         _ => return Err(bad),
     };
     objects().get_or_insert_default().insert(index, Arc::downgrade(&object));

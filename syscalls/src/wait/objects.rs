@@ -15,7 +15,7 @@ use super::robust;
 use super::waiting::{owner, release_mutex};
 use crate::object::{Kind, Object};
 use crate::process::inherit::Passed;
-use crate::session::{self, InSession, NewCell, Slot};
+use crate::session::{self, InSession, NewCell, Place, Slot};
 use crate::status::{Result, Status};
 use crate::thread;
 
@@ -67,6 +67,18 @@ impl Event {
     pub fn new(manual: bool, set: bool) -> Arc<Self> {
         let rule = if manual { Rule::ManualEvent } else { Rule::AutoEvent };
         Arc::new(Self { cell: Home::new(rule, set.into(), 1) })
+    }
+
+    /// An event in its place; whether it existed.
+    ///
+    /// # Errors
+    /// As [`Self::named`].
+    pub fn create(place: Place<'_>, manual: bool, set: bool) -> Result<(Arc<Self>, bool)> {
+        match place {
+            Place::Private => Ok((Self::new(manual, set), false)),
+            Place::Inheritable => Ok((Self::inheritable(manual, set)?, false)),
+            Place::Named(name) => Self::named(name, manual, set),
+        }
     }
 
     /// The event with this name, or a new one; whether it existed.
@@ -138,6 +150,18 @@ impl Semaphore {
     pub fn new(initial: i32, maximum: i32) -> Result<Arc<Self>> {
         let NewCell { rule, tokens, limit } = Self::new_cell(initial, maximum)?;
         Ok(Arc::new(Self { cell: Home::new(rule, tokens, limit) }))
+    }
+
+    /// A semaphore in its place; whether it existed.
+    ///
+    /// # Errors
+    /// As [`Self::named`].
+    pub fn create(place: Place<'_>, initial: i32, maximum: i32) -> Result<(Arc<Self>, bool)> {
+        match place {
+            Place::Private => Ok((Self::new(initial, maximum)?, false)),
+            Place::Inheritable => Ok((Self::inheritable(initial, maximum)?, false)),
+            Place::Named(name) => Self::named(name, initial, maximum),
+        }
     }
 
     /// The semaphore with this name, or a new one; whether it existed.
@@ -223,6 +247,18 @@ impl Mutant {
             me.count_owned(1);
         }
         mutant
+    }
+
+    /// A mutex in its place; whether it existed.
+    ///
+    /// # Errors
+    /// As [`Self::named`].
+    pub fn create(place: Place<'_>, owned: bool) -> Result<(Arc<Self>, bool)> {
+        match place {
+            Place::Private => Ok((Self::new(owned), false)),
+            Place::Inheritable => Ok((Self::inheritable(owned)?, false)),
+            Place::Named(name) => Self::named(name, owned),
+        }
     }
 
     /// The mutex with this name, or a new one, which the calling thread then owns if `owned`; whether it existed.
@@ -331,22 +367,22 @@ cell_object!(Event => Event, Semaphore => Semaphore, Mutant => Mutant);
 
 impl InSession for Event {
     const KIND: Kind = Kind::Event;
-    fn of_slot(slot: Slot) -> Arc<Self> {
-        Arc::new(Self { cell: Home::Session(slot) })
+    fn of_slot(slot: Slot) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { cell: Home::Session(slot) }))
     }
 }
 
 impl InSession for Semaphore {
     const KIND: Kind = Kind::Semaphore;
-    fn of_slot(slot: Slot) -> Arc<Self> {
-        Arc::new(Self { cell: Home::Session(slot) })
+    fn of_slot(slot: Slot) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { cell: Home::Session(slot) }))
     }
 }
 
 impl InSession for Mutant {
     const KIND: Kind = Kind::Mutant;
-    fn of_slot(slot: Slot) -> Arc<Self> {
-        Self::register(Home::Session(slot))
+    fn of_slot(slot: Slot) -> Result<Arc<Self>> {
+        Ok(Self::register(Home::Session(slot)))
     }
     fn begin(&self) {
         if self.cell.free_tokens() == 0 {

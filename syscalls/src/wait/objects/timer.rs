@@ -24,7 +24,7 @@ use super::super::futex::{self, Deadline};
 use super::Home;
 use crate::object::{Kind, Object};
 use crate::process::inherit::Passed;
-use crate::session::{self, InSession, NewCell, Slot};
+use crate::session::{self, InSession, NewCell, Place, Slot};
 use crate::status::Result;
 use crate::thread::{self, Apc, Current};
 
@@ -65,6 +65,18 @@ impl Timer {
     pub fn new(manual: bool) -> Arc<Self> {
         let rule = if manual { Rule::ManualTimer } else { Rule::AutoTimer };
         Arc::new(Self { cell: Home::new(rule, 0, 1) })
+    }
+
+    /// A timer in its place; whether it existed.
+    ///
+    /// # Errors
+    /// As [`Self::named`].
+    pub fn create(place: Place<'_>, manual: bool) -> Result<(Arc<Self>, bool)> {
+        match place {
+            Place::Private => Ok((Self::new(manual), false)),
+            Place::Inheritable => Ok((Self::inheritable(manual)?, false)),
+            Place::Named(name) => Self::named(name, manual),
+        }
     }
 
     /// The timer with this name, or a new one; whether it existed.
@@ -157,8 +169,8 @@ impl Object for Timer {
 
 impl InSession for Timer {
     const KIND: Kind = Kind::Timer;
-    fn of_slot(slot: Slot) -> Arc<Self> {
-        Arc::new(Self { cell: Home::Session(slot) })
+    fn of_slot(slot: Slot) -> Result<Arc<Self>> {
+        Ok(Arc::new(Self { cell: Home::Session(slot) }))
     }
 }
 
