@@ -98,6 +98,24 @@ fn thunks_take_arguments_and_return_results() {
 }
 
 #[test]
+fn shims_pop_any_number_of_arguments() {
+    let shim = thunk(THUNK_SHIM);
+    for count in [0u32, 1, 2, 15, 16, 17, 40] {
+        let code = checked(|a| {
+            for i in 0..count {
+                a.push(i).unwrap();
+            }
+            a.call(shim).unwrap();
+        });
+        on_shim(move |_, frame| {
+            frame.pop = 4 * count;
+            frame.result = 1000 + u64::from(count);
+        });
+        assert_eq!(call(code, &[]).int, 1000 + u64::from(count));
+    }
+}
+
+#[test]
 fn floating_point_results_both_ways() {
     let half = thunk(THUNK_HALF);
     // double twice_half(double x) { return half(x) + half(x); }

@@ -10,11 +10,17 @@ use crate::machine::Machine;
 use crate::thunk::{Bound, MAX_THUNKS};
 
 /// Size of the gates in bytes.
-pub(super) const GATES_SIZE: usize = 80;
+pub(super) const GATES_SIZE: usize = 148;
 /// Offset of the gate that functions called by the host return to. The gate for thunks is at 0.
 pub(super) const RETURN_GATE: u32 = 32;
 /// Offset of the `call eax` before it, by which the host calls them: a call, so that the processor predicts the return.
 pub(super) const ENTER_GATE: u32 = RETURN_GATE - 2;
+
+/// Offset of the returns: `ret n` at this plus `n`, for every multiple of 4 up to [`MOST_RETURNED`]. Shims return through them,
+/// so that the processor's prediction of returns stays in step.
+const RETURNS: u32 = 80;
+/// The most that a shim with such a return pops.
+const MOST_RETURNED: u32 = 64;
 
 const CODE64: u16 = 0x33;
 /// Largest distance of the stack pointer, after a function returned, from where it was entered: the return address
@@ -29,6 +35,10 @@ pub(super) fn gates(base: u32) -> [u8; GATES_SIZE] {
     page[..3].copy_from_slice(&[0x3B, 0x04, 0x24]);
     gate(&mut page, base, 3, 16, 64, from_guest as *const () as u64);
     page[ENTER_GATE as usize..RETURN_GATE as usize].copy_from_slice(&[0xFF, 0xD0]);
+    for (at, n) in (RETURNS as usize..).step_by(4).zip((0..=MOST_RETURNED).step_by(4)) {
+        page[at] = 0xC2; // ret n
+        page[at + 1..at + 3].copy_from_slice(&n.to_le_bytes()[..2]);
+    }
     gate(&mut page, base, RETURN_GATE as usize, 48, 72, returned as *const () as u64);
     page
 }
@@ -50,8 +60,9 @@ const fn fs(offset: usize) -> usize {
 
 /// Where thunks arrive: `eax` is the thunk number, `esp` the guest's stack, the FS base the guest's.
 ///
-/// The way back is a far jump through `ThreadBlock::resume_ip`, which holds the 32-bit offset and above it the
-/// selector 0x23 (bits 32, 33 and 37), written at once so that the jump's load is forwarded from the store.
+/// The way back leads to a `ret` on the support page, with the guest's stack as it was: a far jump through
+/// `ThreadBlock::resume_ip`, which holds the 32-bit offset and above it the selector 0x23 (bits 32, 33 and 37), written at once
+/// so that the jump's load is forwarded from the store.
 #[unsafe(naked)]
 #[unsafe(link_section = "transom_transition")]
 unsafe extern "C" fn from_guest() {
@@ -114,14 +125,17 @@ unsafe extern "C" fn from_guest() {
         "cmp dword ptr [rsp + {returns}], 0",
         "jne 3f",
         "2:",
-        "mov r8d, [rsp + {return_address}]",
+        "mov r9d, [rsp + {sp}]",
+        "mov r10d, [rsp + {pop}]",
+        "cmp r10d, {most_returned}",
+        "ja 7f",
+        "mov r8d, [rbx + {entry}]",
+        "lea r8d, [r8 + r10 + {returns_at}]",
+        "8:",
         "bts r8, 32",
         "bts r8, 33",
         "bts r8, 37",
         "mov [rbx + {resume_ip}], r8",
-        "mov r10d, [rsp + {sp}]",
-        "mov r9d, [rsp + {pop}]",
-        "lea r9d, [r9 + r10 + 4]",
         "mov r11, [rbx + {teb}]",
         "mov eax, [rsp + {result}]",
         "mov edx, [rsp + {result_high}]",
@@ -141,6 +155,11 @@ unsafe extern "C" fn from_guest() {
         "4:",
         "fld dword ptr [rsp + {result_float}]",
         "jmp 2b",
+        // Pops more than the returns on the support page do.
+        "7:",
+        "mov r8d, [rsp + {return_address}]",
+        "lea r9d, [r9 + r10 + 4]",
+        "jmp 8b",
         // Suspended.
         "6:",
         "mov rdi, rbx",
@@ -149,6 +168,9 @@ unsafe extern "C" fn from_guest() {
         "jmp 5b",
         suspend = const offset_of!(ThreadBlock, suspend),
         park = sym crate::suspend::park_at_return,
+        most_returned = const MOST_RETURNED,
+        returns_at = const RETURNS,
+        entry = const offset_of!(ThreadBlock, entry),
         this = const fs(offset_of!(ThreadBlock, this)),
         resume_ip_fs = const fs(offset_of!(ThreadBlock, resume_ip)),
         resume_ip = const offset_of!(ThreadBlock, resume_ip),
