@@ -114,5 +114,6 @@ fn watson(cx: &Cx) -> ! {
         flags: 1,
         address: cx.return_address(),
         parameters: Vec::new(),
+        nested: 0,
     })
 }
