@@ -114,6 +114,5 @@ fn watson(cx: &Cx) -> ! {
         flags: 1,
         address: cx.return_address(),
         parameters: Vec::new(),
-        nested: 0,
     })
 }
