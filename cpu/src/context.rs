@@ -4,15 +4,17 @@
 use crate::machine::Machine;
 use crate::mem::{self, BadAddress};
 
-/// A guest thread's registers.
+/// A guest thread's registers. Held in place, not on the heap: code that calls into the guest may be abandoned, and then
+/// nothing frees what it owned.
+#[expect(clippy::large_enum_variant, reason = "see above")]
 #[derive(Clone, Debug)]
 pub enum Context {
     /// x86-64.
-    Amd64(Box<Amd64Context>),
+    Amd64(Amd64Context),
     /// x86.
-    I386(Box<I386Context>),
+    I386(I386Context),
     /// ARM64.
-    Arm64(Box<Arm64Context>),
+    Arm64(Arm64Context),
 }
 
 impl Context {
@@ -21,7 +23,7 @@ impl Context {
     pub fn new(machine: Machine) -> Self {
         match machine {
             Machine::Amd64 => {
-                let mut c = Box::new(Amd64Context::default());
+                let mut c = Amd64Context::default();
                 c.context_flags = 0x0010_000B;
                 c.mx_csr = 0x1F80;
                 c.flt_save.control_word = 0x27F;
@@ -29,7 +31,7 @@ impl Context {
                 Self::Amd64(c)
             }
             Machine::I386 => {
-                let mut c = Box::new(I386Context::default());
+                let mut c = I386Context::default();
                 c.context_flags = 0x0001_003F;
                 c.float_save.control_word = 0x27F;
                 c.float_save.tag_word = 0xFFFF;
@@ -38,7 +40,7 @@ impl Context {
                 Self::I386(c)
             }
             Machine::Arm64 => {
-                let mut c = Box::new(Arm64Context::default());
+                let mut c = Arm64Context::default();
                 c.context_flags = 0x0040_0007;
                 Self::Arm64(c)
             }
@@ -131,9 +133,9 @@ impl Context {
     /// The bytes of the CONTEXT structure.
     fn bytes(&self) -> &[u8] {
         let at: *const u8 = match self {
-            Self::Amd64(c) => (&raw const **c).cast(),
-            Self::I386(c) => (&raw const **c).cast(),
-            Self::Arm64(c) => (&raw const **c).cast(),
+            Self::Amd64(c) => (&raw const *c).cast(),
+            Self::I386(c) => (&raw const *c).cast(),
+            Self::Arm64(c) => (&raw const *c).cast(),
         };
         // SAFETY: a structure of integers without padding (sizes and offsets are checked below), borrowed with `self`.
         unsafe { core::slice::from_raw_parts(at, Self::size(self.machine())) }
@@ -154,9 +156,9 @@ impl Context {
     pub fn load(machine: Machine, address: u64) -> Result<Self, BadAddress> {
         let mut context = Self::new(machine);
         let at: *mut u8 = match &mut context {
-            Self::Amd64(c) => (&raw mut **c).cast(),
-            Self::I386(c) => (&raw mut **c).cast(),
-            Self::Arm64(c) => (&raw mut **c).cast(),
+            Self::Amd64(c) => (&raw mut *c).cast(),
+            Self::I386(c) => (&raw mut *c).cast(),
+            Self::Arm64(c) => (&raw mut *c).cast(),
         };
         // SAFETY: as in `bytes`; every bit pattern is a value.
         let bytes = unsafe { core::slice::from_raw_parts_mut(at, Self::size(machine)) };

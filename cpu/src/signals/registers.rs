@@ -141,9 +141,9 @@ unsafe extern "C" fn handle_fault(record: *mut Record) -> ! {
 /// The guest's registers from the kernel's frame.
 pub(crate) fn from_frame(registers: &Registers, fx: &[u8; 512]) -> Context {
     if low16(registers[libc::REG_CSGSFS as usize]) == CODE32 {
-        Context::I386(Box::new(i386_from_frame(registers, fx)))
+        Context::I386(i386_from_frame(registers, fx))
     } else {
-        Context::Amd64(Box::new(amd64_from_frame(registers, fx)))
+        Context::Amd64(amd64_from_frame(registers, fx))
     }
 }
 
@@ -430,7 +430,11 @@ struct FxImage([u8; 512]);
 ///
 /// # Safety
 /// `block` is the calling thread's; frames below the caller are abandoned; `vectors` come from [`divert`].
-pub(crate) unsafe fn load_context(block: *mut ThreadBlock, context: Context, vectors: Option<Vectors>) -> ! {
+pub(crate) unsafe fn load_context(
+    block: *mut ThreadBlock,
+    mut context: Context,
+    vectors: Option<Vectors>,
+) -> ! {
     // A thread that starts here: everything below this frame is free for the entries to come.
     // SAFETY: the caller's contract.
     unsafe {
@@ -439,38 +443,11 @@ pub(crate) unsafe fn load_context(block: *mut ThreadBlock, context: Context, vec
             (*block).host_sp = (here - 64) & !63;
         }
     }
-    let mut inline = Inline::from(context);
     loop {
         // SAFETY: the caller's contract.
-        unsafe { try_load(block, &inline, vectors) };
+        unsafe { try_load(block, &context, vectors) };
         // Still here: the thread is suspended.
-        inline = Inline::from(crate::suspend::park_at_load(block, inline.into()));
-    }
-}
-
-/// A context without a heap allocation, which would leak when the function that holds it never returns.
-#[expect(clippy::large_enum_variant, reason = "it lives on the stack for moments")]
-enum Inline {
-    Amd64(Amd64Context),
-    I386(I386Context),
-}
-
-impl From<Context> for Inline {
-    fn from(context: Context) -> Self {
-        match context {
-            Context::Amd64(c) => Self::Amd64(*c),
-            Context::I386(c) => Self::I386(*c),
-            Context::Arm64(_) => unreachable!("the native engines make no ARM64 contexts"),
-        }
-    }
-}
-
-impl From<Inline> for Context {
-    fn from(context: Inline) -> Self {
-        match context {
-            Inline::Amd64(c) => Self::Amd64(Box::new(c)),
-            Inline::I386(c) => Self::I386(Box::new(c)),
-        }
+        context = crate::suspend::park_at_load(block, context);
     }
 }
 
@@ -478,15 +455,16 @@ impl From<Inline> for Context {
 ///
 /// # Safety
 /// As [`load_context`].
-unsafe fn try_load(block: *mut ThreadBlock, context: &Inline, vectors: Option<Vectors>) {
+unsafe fn try_load(block: *mut ThreadBlock, context: &Context, vectors: Option<Vectors>) {
     let mut own = FxImage([0; 512]);
     let image = vectors.map_or(own.0.as_mut_ptr(), |v| v.image);
     // SAFETY: both are at least 512 bytes, and nobody else uses them.
     let fx = unsafe { &mut *image.cast::<[u8; 512]>() };
     let (float, target) = match context {
-        Inline::Amd64(c) => (fill_amd64(c, fx), amd64_target(c)),
+        Context::Amd64(c) => (fill_amd64(c, fx), amd64_target(c)),
         // SAFETY: the caller's contract.
-        Inline::I386(c) => (fill_i386(c, fx), i386_target(c, unsafe { (*block).teb })),
+        Context::I386(c) => (fill_i386(c, fx), i386_target(c, unsafe { (*block).teb })),
+        Context::Arm64(_) => unreachable!("the native engines make no ARM64 contexts"),
     };
     let features = vectors.map_or(0, |v| v.features);
     if features != 0 {

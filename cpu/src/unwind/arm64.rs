@@ -129,7 +129,7 @@ fn undo(ops: &[Op], c: &mut Arm64Context, places: &mut Places) -> Result<bool, B
                 if let crate::context::Context::Arm64(full) =
                     crate::context::Context::load(crate::machine::Machine::Arm64, at)?
                 {
-                    *c = *full;
+                    *c = full;
                 }
                 c.context_flags = flags & !UNWOUND_TO_CALL;
                 has_pc = true;

@@ -6,7 +6,7 @@
 use transom_cpu::context::{Amd64Context, Arm64Context, Context, I386Context};
 use transom_sdk::foundation::STATUS_LONGJUMP;
 use transom_sdk::mem::{self, BadAddress};
-use transom_sdk::{Cx, Ptr, Record, Unwind, VarArgs, restore_jump_buffer, shim};
+use transom_sdk::{Cx, Parameters, Ptr, Record, Unwind, VarArgs, restore_jump_buffer, shim};
 
 /// Saves the current state of the program.
 #[shim(
@@ -61,11 +61,17 @@ fn jump(cx: &Cx, buffer: u64, value: u32) -> Result<(), BadAddress> {
             flags: 0,
             nested: 0,
             address: 0,
-            parameters: vec![buffer],
+            parameters: Parameters::new(&[buffer]),
         };
         let sp = context.sp().wrapping_sub(256) & !15;
         let at = record.store(cx, sp.wrapping_sub(0xA0))?;
-        let unwind = Unwind { target_frame: frame, target_ip: target.pc(), record: at, value: value.into() };
+        let unwind = Unwind {
+            target_frame: frame,
+            target_ip: target.pc(),
+            record: at,
+            value: value.into(),
+            then: None,
+        };
         cx.unwind(&unwind, &mut context);
     }
     cx.resume(&target)
@@ -127,7 +133,7 @@ fn jump_i386(cx: &Cx, buffer: u64, value: u32) -> Result<(), BadAddress> {
     let registration = words[6];
     let mut context = cx.caller_context();
     if registration != CHAIN_END && mem::read::<u32>(cx.teb().addr)? != registration {
-        let unwind = Unwind { target_frame: registration.into(), target_ip: 0, record: 0, value: 0 };
+        let unwind = Unwind { target_frame: registration.into(), target_ip: 0, ..Unwind::default() };
         cx.unwind(&unwind, &mut context);
     }
     if registration != CHAIN_END && words[8] == COOKIE {

@@ -25,7 +25,7 @@ use transom_syscalls::status::Status;
 use windows_sys::Win32::Foundation::{STATUS_ACCESS_VIOLATION, STATUS_INVALID_HANDLE};
 
 use crate::pointer::{Func, Handle};
-use crate::process::{Process, Record};
+use crate::process::{Parameters, Process, Record};
 use crate::state::States;
 
 /// A guest thread, as its shims see it. One per thread; never shared between threads.
@@ -257,6 +257,23 @@ impl Cx {
         let _ = context;
     }
 
+    /// The guest's stack pointer at the running shim's call: what lies below is free.
+    #[must_use]
+    pub fn guest_sp(&self) -> u64 {
+        // SAFETY: the thread's own block.
+        unsafe { (*self.block).guest_sp }
+    }
+
+    /// As [`Cx::call`], with the function's stack beginning below `sp`, so that what lies between is kept.
+    pub fn call_below(&self, sp: u64, function: Func, args: &[u64]) -> u64 {
+        // SAFETY: the thread's own block.
+        let outer = unsafe { core::mem::replace(&mut (*self.block).guest_sp, sp) };
+        let result = self.call(function, args);
+        // SAFETY: as above.
+        unsafe { (*self.block).guest_sp = outer };
+        result
+    }
+
     /// Calls a guest function as if guest code had been interrupted at `context`: a walk of the stack that comes out of the
     /// function continues there. The function's stack begins below `sp`. Otherwise as [`Cx::call`].
     pub fn call_at(&self, context: &Context, sp: u64, function: Func, args: &[u64]) -> u64 {
@@ -327,7 +344,7 @@ impl Cx {
             flags: 0,
             nested: 0,
             address: self.return_address(),
-            parameters: Vec::new(),
+            parameters: Parameters::default(),
         })
     }
 
@@ -343,7 +360,7 @@ impl Cx {
             flags: 0,
             nested: 0,
             address: self.return_address(),
-            parameters: vec![kind, bad.address],
+            parameters: Parameters::new(&[kind, bad.address]),
         })
     }
 

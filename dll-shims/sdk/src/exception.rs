@@ -8,7 +8,7 @@ use windows_sys::Win32::Foundation as f;
 use transom_cpu::mem::{self, BadAddress};
 
 use crate::cx::Cx;
-use crate::process::Record;
+use crate::process::{Parameters, Record};
 
 /// The record for a fault. A guard page is consumed on the way, as on Windows.
 pub(crate) fn record(memory: &Memory, fault: Fault, context: &Context) -> Record {
@@ -24,22 +24,22 @@ pub(crate) fn record(memory: &Memory, fault: Fault, context: &Context) -> Record
             } else {
                 f::STATUS_ACCESS_VIOLATION
             };
-            (code, vec![access(a), address])
+            (code, Parameters::new(&[access(a), address]))
         }
         Fault::InPage { address, access: a } => (
             f::STATUS_IN_PAGE_ERROR,
-            vec![access(a), address, u64::from(f::STATUS_UNEXPECTED_IO_ERROR.cast_unsigned())],
+            Parameters::new(&[access(a), address, u64::from(f::STATUS_UNEXPECTED_IO_ERROR.cast_unsigned())]),
         ),
-        Fault::IllegalInstruction => (f::STATUS_ILLEGAL_INSTRUCTION, vec![]),
-        Fault::Privileged => (f::STATUS_PRIVILEGED_INSTRUCTION, vec![]),
-        Fault::Misaligned => (f::STATUS_DATATYPE_MISALIGNMENT, vec![]),
-        Fault::DivideByZero => (f::STATUS_INTEGER_DIVIDE_BY_ZERO, vec![]),
-        Fault::ArrayBounds => (f::STATUS_ARRAY_BOUNDS_EXCEEDED, vec![]),
-        Fault::IntegerOverflow => (f::STATUS_INTEGER_OVERFLOW, vec![]),
-        Fault::Float(bits) => (float_code(bits), vec![0]),
-        Fault::Breakpoint => (f::STATUS_BREAKPOINT, vec![0]),
-        Fault::SingleStep => (f::STATUS_SINGLE_STEP, vec![]),
-        Fault::FastFail(code) => (f::STATUS_STACK_BUFFER_OVERRUN, vec![code.into()]),
+        Fault::IllegalInstruction => (f::STATUS_ILLEGAL_INSTRUCTION, Parameters::new(&[])),
+        Fault::Privileged => (f::STATUS_PRIVILEGED_INSTRUCTION, Parameters::new(&[])),
+        Fault::Misaligned => (f::STATUS_DATATYPE_MISALIGNMENT, Parameters::new(&[])),
+        Fault::DivideByZero => (f::STATUS_INTEGER_DIVIDE_BY_ZERO, Parameters::new(&[])),
+        Fault::ArrayBounds => (f::STATUS_ARRAY_BOUNDS_EXCEEDED, Parameters::new(&[])),
+        Fault::IntegerOverflow => (f::STATUS_INTEGER_OVERFLOW, Parameters::new(&[])),
+        Fault::Float(bits) => (float_code(bits), Parameters::new(&[0])),
+        Fault::Breakpoint => (f::STATUS_BREAKPOINT, Parameters::new(&[0])),
+        Fault::SingleStep => (f::STATUS_SINGLE_STEP, Parameters::new(&[])),
+        Fault::FastFail(code) => (f::STATUS_STACK_BUFFER_OVERRUN, Parameters::new(&[code.into()])),
     };
     Record { code: code.cast_unsigned(), flags: 0, nested: 0, address: context.pc(), parameters }
 }
@@ -98,7 +98,7 @@ impl Record {
                 self.address as u32,
                 count as u32,
             ]);
-            for (to, from) in words[5..].iter_mut().zip(&self.parameters) {
+            for (to, from) in words[5..].iter_mut().zip(&self.parameters[..]) {
                 *to = *from as u32;
             }
             mem::write(at, &words)?;
@@ -116,12 +116,12 @@ impl Record {
         if cx.is_64() {
             let words: [u64; 17] = mem::read(at + 8)?;
             let count = (words[2] as u32 as usize).min(MAX_PARAMETERS).min(words.len() - 3);
-            let parameters = words[3..3 + count].to_vec();
+            let parameters = Parameters::new(&words[3..3 + count]);
             Ok(Self { code, flags, nested: words[0], address: words[1], parameters })
         } else {
             let words: [u32; 18] = mem::read(at + 8)?;
             let count = (words[2] as usize).min(MAX_PARAMETERS);
-            let parameters = words[3..3 + count].iter().map(|&w| w.into()).collect();
+            let parameters = Parameters::new(&words.map(u64::from)[3..3 + count]);
             Ok(Self { code, flags, nested: words[0].into(), address: words[1].into(), parameters })
         }
     }
@@ -129,7 +129,7 @@ impl Record {
     /// A record of a status alone.
     #[must_use]
     pub fn status(status: i32, address: u64) -> Self {
-        Self { code: status.cast_unsigned(), flags: 0, nested: 0, address, parameters: Vec::new() }
+        Self { code: status.cast_unsigned(), flags: 0, nested: 0, address, parameters: Parameters::default() }
     }
 }
 

@@ -70,7 +70,9 @@ pub use data::{GuestData, Layout, layout};
 pub use error::{Crt, CrtError, Nt, NtError, Win32, WinError, errno_from_win32, win32_from_status};
 pub use exception::restore_jump_buffer;
 pub use pointer::{Func, Handle, In, Out, Ptr};
-pub use process::{ExceptionHook, ExitHook, Options, Process, Record, Unwind, UnwindHook};
+pub use process::{
+    Consolidate, ExceptionHook, ExitHook, Options, Parameters, Process, Record, Unwind, UnwindHook,
+};
 pub use ret::{Pair, Ret, Shape};
 pub use shim::{Data, Dll, Export, Parameter, Shim, Target};
 pub use state::States;

@@ -12,7 +12,7 @@ use transom_syscalls::memory::{Allocation, PAGE};
 use windows_sys::Win32::Foundation::STATUS_ENTRYPOINT_NOT_FOUND;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_READWRITE};
 
-use crate::process::{Process, Record};
+use crate::process::{Parameters, Process, Record};
 
 struct Missing {
     dll: String,
@@ -60,6 +60,6 @@ unsafe extern "C-unwind" fn called(block: *mut ThreadBlock, frame: *mut Frame, d
         flags: 1,
         nested: 0,
         address: frame.return_address,
-        parameters: Vec::new(),
+        parameters: Parameters::default(),
     })
 }

@@ -47,6 +47,36 @@ pub struct Options {
     pub drives: Vec<(char, PathBuf)>,
 }
 
+/// ExceptionInformation: at most 15 words, held in place, as a [`Record`] is alive while handlers run and may be abandoned.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Parameters {
+    values: [u64; 15],
+    count: usize,
+}
+
+impl Parameters {
+    /// These words; what is over 15 is left out.
+    #[must_use]
+    pub fn new(words: &[u64]) -> Self {
+        let mut out = Self { count: words.len().min(15), ..Self::default() };
+        out.values[..out.count].copy_from_slice(&words[..out.count]);
+        out
+    }
+}
+
+impl core::ops::Deref for Parameters {
+    type Target = [u64];
+    fn deref(&self) -> &[u64] {
+        &self.values[..self.count]
+    }
+}
+
+impl fmt::Debug for Parameters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self[..].fmt(f)
+    }
+}
+
 /// An exception: the parts of EXCEPTION_RECORD that are not pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -59,15 +89,19 @@ pub struct Record {
     /// ExceptionAddress.
     pub address: u64,
     /// ExceptionInformation.
-    pub parameters: Vec<u64>,
+    pub parameters: Parameters,
 }
 
 /// Dispatches an exception to the guest's handlers: returns if one continues (with the context it wants), else ends the
 /// process.
 pub type ExceptionHook = fn(&Cx, &Record, &mut Context);
 
+/// What to do once the frames are unwound, before the guest goes on: called with the target frame's context, the stack pointer below
+/// which nothing is needed any more, and the record's address. Returns where to go on.
+pub type Consolidate = fn(&Cx, &Context, u64, u64) -> u64;
+
 /// A request to unwind (RtlUnwindEx, RtlUnwind).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Unwind {
     /// Establisher frame (on x86: exception registration) at which to stop; 0 to unwind everything.
     pub target_frame: u64,
@@ -77,6 +111,9 @@ pub struct Unwind {
     pub record: u64,
     /// What the integer result register will hold.
     pub value: u64,
+    /// Host code to run at the target (64-bit guests): the C++ runtime's catch blocks, which run on top of the
+    /// unwound frames because the exception object still lies there.
+    pub then: Option<Consolidate>,
 }
 
 /// Unwinds guest frames from `context` on, calling their handlers. On x86-64 and ARM64 it goes on in the guest; on x86 it returns with the
@@ -400,7 +437,7 @@ unsafe extern "C-unwind" fn unbound(block: *mut ThreadBlock, frame: *mut Frame, 
         flags: 0,
         nested: 0,
         address: frame.return_address,
-        parameters: Vec::new(),
+        parameters: Parameters::default(),
     })
 }
 
@@ -436,7 +473,7 @@ impl Host for Process {
                         flags: 0,
                         nested: 0,
                         address: context.pc(),
-                        parameters: vec![1, address],
+                        parameters: Parameters::new(&[1, address]),
                     };
                     return self.dispatch_exception(cx, &record, context);
                 }

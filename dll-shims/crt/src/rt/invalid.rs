@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use transom_sdk::{Crt, CrtError, Cx, Func, Ptr, Record, shim};
+use transom_sdk::{Crt, CrtError, Cx, Func, Parameters, Ptr, Record, shim};
 
 use super::errno::EINVAL;
 
@@ -113,6 +113,6 @@ fn watson(cx: &Cx) -> ! {
         nested: 0,
         flags: 1,
         address: cx.return_address(),
-        parameters: Vec::new(),
+        parameters: Parameters::default(),
     })
 }

@@ -1,7 +1,7 @@
 //! What programs do with a debugger (`debugapi.h`). There is none.
 
 use transom_sdk::foundation as f;
-use transom_sdk::{Cx, Handle, Out, Ptr, Record, VarArgs, Win32, mem, shim};
+use transom_sdk::{Cx, Handle, Out, Parameters, Ptr, Record, VarArgs, Win32, mem, shim};
 
 use super::area::Area;
 use super::vectored;
@@ -26,7 +26,7 @@ fn CheckRemoteDebuggerPresent(cx: &Cx, _process: Handle, present: Out<bool>) -> 
 #[shim(kernel32, ntdll(DbgBreakPoint, DbgUserBreakPoint))]
 fn DebugBreak(cx: &Cx) {
     let address = cx.return_address();
-    cx.raise(&Record { parameters: vec![0], ..Record::status(f::STATUS_BREAKPOINT, address) })
+    cx.raise(&Record { parameters: Parameters::new(&[0]), ..Record::status(f::STATUS_BREAKPOINT, address) })
 }
 
 /// Sends a string to the debugger for display. As on Windows it travels in an exception, which vectored handlers see.
@@ -65,7 +65,8 @@ fn show(cx: &Cx, code: i32, parameters: &[u64]) {
     if !vectored::any(cx) {
         return;
     }
-    let record = Record { parameters: parameters.to_vec(), ..Record::status(code, cx.return_address()) };
+    let record =
+        Record { parameters: Parameters::new(parameters), ..Record::status(code, cx.return_address()) };
     let context = cx.caller_context();
     if let Ok(area) = Area::write(cx, &record, &context) {
         vectored::call_exception_handlers(cx, &area, &context);

@@ -2,25 +2,25 @@
 
 use transom_cpu::context::Context;
 use transom_sdk::foundation::STATUS_INVALID_PARAMETER;
-use transom_sdk::{Cx, Nt, Ptr, Record, Status, mem, shim};
+use transom_sdk::{Cx, Nt, Parameters, Ptr, Record, Status, mem, shim};
 
 use super::{area::Area, flag, unwind};
 
 /// The most parameters that RaiseException takes.
-const MAX_ARGUMENTS: u32 = 15;
+const MAX_ARGUMENTS: usize = 15;
 
 /// Raises an exception in the calling thread.
 #[shim(kernel32)]
 fn RaiseException(cx: &Cx, code: u32, flags: u32, count: u32, arguments: Ptr<usize>) {
-    let mut parameters = Vec::new();
-    if !arguments.is_null() {
-        for i in 0..count.min(MAX_ARGUMENTS) as usize {
-            match arguments.add(cx, i).read(cx) {
-                Ok(value) => parameters.push(value as u64),
-                Err(bad) => cx.access_violation(bad),
-            }
+    let mut words = [0; MAX_ARGUMENTS];
+    let count = if arguments.is_null() { 0 } else { (count as usize).min(MAX_ARGUMENTS) };
+    for (i, word) in words[..count].iter_mut().enumerate() {
+        match arguments.add(cx, i).read(cx) {
+            Ok(value) => *word = value as u64,
+            Err(bad) => cx.access_violation(bad),
         }
     }
+    let parameters = Parameters::new(&words[..count]);
     // Bit 28 is reserved: the system clears it.
     let code = code & !0x1000_0000;
     let flags = flags & flag::NONCONTINUABLE;

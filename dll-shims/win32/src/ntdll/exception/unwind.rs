@@ -172,6 +172,12 @@ fn finish(
     let sp = context.sp();
     context.set_return(request.target_ip, sp, request.value);
     context.set_flags(context.flags() & !UNWOUND_TO_CALL);
+    if let Some(then) = request.then {
+        let target = then(cx, &context, area.sp, record_at);
+        context.set_return(target, sp, target);
+        forget_active(cx, sp);
+        cx.resume(&context);
+    }
     restore(cx, record, record_at, context, area.sp)
 }
 
@@ -213,6 +219,7 @@ fn RtlUnwind(cx: &Cx, frame: Ptr<u8>, target_ip: Ptr<u8>, record: Ptr<u8>, value
         target_ip: target_ip.addr(),
         record: record.addr(),
         value: value as u64,
+        then: None,
     };
     cx.unwind(&request, &mut cx.caller_context());
     value
@@ -234,6 +241,7 @@ fn RtlUnwindEx(
         target_ip: target_ip.addr(),
         record: record.addr(),
         value: value as u64,
+        then: None,
     };
     cx.unwind(&request, &mut cx.caller_context());
 }

@@ -1,3 +1,0 @@
-//! winmm.dll: multimedia timers. Sound is out of scope.
-
-pub(crate) mod timeapi;
