@@ -189,6 +189,13 @@ fn leaves(engine: &dyn transom_cpu::engine::Engine) {
         (0..7).map(once).fold(f64::MAX, f64::min)
     };
     let name = engine.name();
+    let emit = |emit: LeafFn| native(1000, &|| _ = black_box(emit(engine.machine(), 0, 0x1000)));
+    println!(
+        "{name}: emitting memmove, strcmp, GetLastError {:.0}, {:.0}, {:.0}",
+        emit(memory::memmove),
+        emit(strings::strcmp),
+        emit(thread::get_last_error)
+    );
     println!("{name}: GetLastError           {:7.2}", time(thread::get_last_error, 1_000_000, [0; 3]));
     let (to, from) = (b as *mut libc::c_void, a as *const libc::c_void);
     for (len, calls) in [(16, 1_000_000), (100, 1_000_000), (4096, 200_000), (65536, 10_000)] {

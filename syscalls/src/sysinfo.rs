@@ -2,7 +2,8 @@
 
 mod processors;
 pub use processors::{
-    Cache, CacheKind, IoCounters, ProcessorTimes, caches, current_processor, io_counters, processor_times,
+    Cache, CacheKind, IoCounters, ProcessorTimes, caches, current_processor, each_processor_times,
+    io_counters, processor_times,
 };
 
 use std::ffi::OsString;

@@ -388,9 +388,11 @@ fn adopt(thread: Arc<ThreadObject>) -> Current {
     thread.tid.store(tid.cast_unsigned(), Ordering::Release);
     let pointer = Arc::as_ptr(&thread);
     CURRENT.set(pointer);
-    // At the very end of a thread its keeper may be gone: then the object stays for good, as nothing else would end it.
-    let kept = std::mem::ManuallyDrop::new(thread);
-    let _ = KEEPER.try_with(|k| k.0.set(Some(Arc::clone(&kept))));
+    let mut kept = Some(thread);
+    if KEEPER.try_with(|k| k.0.set(kept.take())).is_err() {
+        // At the very end of a thread its keeper is gone: the object stays for good, as nothing would end it.
+        core::mem::forget(kept);
+    }
     Current(pointer)
 }
 

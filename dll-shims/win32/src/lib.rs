@@ -5,6 +5,7 @@ pub(crate) mod kernel32;
 pub(crate) mod ntdll;
 pub(crate) mod shell32;
 pub(crate) mod user32;
+pub(crate) mod winmm;
 
 /// Connects a process to this crate's services: exception dispatch and unwinding.
 pub fn install(process: &transom_sdk::Process) {

@@ -15,13 +15,27 @@ pub struct ProcessorTimes {
 #[must_use]
 pub fn processor_times() -> ProcessorTimes {
     let Ok(text) = std::fs::read_to_string("/proc/stat") else { return ProcessorTimes::default() };
-    parse_times(&text).unwrap_or_default()
+    text.lines().next().and_then(|l| parse_times(l.strip_prefix("cpu ")?)).unwrap_or_default()
 }
 
-/// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq in ticks of 1/100 s.
-fn parse_times(text: &str) -> Option<ProcessorTimes> {
+/// Times of each processor that the process may use, as many as it is told there are.
+#[must_use]
+pub fn each_processor_times() -> Vec<ProcessorTimes> {
+    let text = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+    let lines = text.lines().filter_map(|l| {
+        let (number, times) = l.strip_prefix("cpu")?.split_once(' ')?;
+        number.parse::<u32>().ok()?;
+        parse_times(times)
+    });
+    let count = super::processor_count() as usize;
+    let mut all: Vec<_> = lines.take(count).collect();
+    all.resize(count, ProcessorTimes::default());
+    all
+}
+
+/// What follows the name in a line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq in ticks of 1/100 s.
+fn parse_times(line: &str) -> Option<ProcessorTimes> {
     const TICK: u64 = 10_000_000;
-    let line = text.lines().next()?.strip_prefix("cpu ")?;
     let mut fields = [0u64; 7];
     for (to, from) in fields.iter_mut().zip(line.split_ascii_whitespace()) {
         *to = from.parse::<u64>().ok()?.saturating_mul(TICK);
@@ -122,11 +136,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_come_from_the_first_line() {
-        let text = "cpu  1 2 3 4 5 6 7 0 0 0\ncpu0 1 2 3 4 5 6 7 0 0 0\n";
-        let times = parse_times(text).expect("a line");
+    fn times_are_in_nanoseconds() {
+        let times = parse_times(" 1 2 3 4 5 6 7 0 0 0").expect("a line");
         assert_eq!((times.user, times.kernel, times.idle), (30_000_000, 160_000_000, 90_000_000));
         assert!(processor_times().user > 0);
+        assert_eq!(each_processor_times().len(), super::super::processor_count() as usize);
         assert!(current_processor() < super::super::processor_count());
         assert!(caches().iter().all(|c| c.level > 0 && c.size > 0));
     }

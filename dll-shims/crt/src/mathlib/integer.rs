@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use transom_sdk::{Crt, CrtError, Cx, Guest, Out, Pair, Ptr, shim};
 
 /// Calculates the absolute value.
-#[shim(msvcrt(abs, labs), ucrtbase(abs, labs))]
+#[shim(msvcrt(abs, labs), ucrtbase(abs, labs), leaf = transom_cpu::leaf::strings::abs)]
 fn abs(n: i32) -> i32 {
     n.wrapping_abs()
 }

@@ -7,14 +7,14 @@ const EINVAL: i32 = 22;
 const ERANGE: i32 = 34;
 
 /// Copies bytes between buffers that may overlap.
-#[shim(msvcrt(memmove, memcpy), ucrtbase(memmove, memcpy), vcruntime140(memmove, memcpy))]
+#[shim(msvcrt(memmove, memcpy), ucrtbase(memmove, memcpy), vcruntime140(memmove, memcpy), leaf = transom_cpu::leaf::memory::memmove)]
 fn memmove(to: Ptr<u8>, from: Ptr<u8>, len: usize) -> Crt<Ptr<u8>> {
     mem::copy_within(to.addr(), from.addr(), len)?;
     Ok(to)
 }
 
 /// Sets bytes to a value.
-#[shim(msvcrt, ucrtbase, vcruntime140)]
+#[shim(msvcrt, ucrtbase, vcruntime140, leaf = transom_cpu::leaf::memory::memset)]
 fn memset(to: Ptr<u8>, value: u8, len: usize) -> Crt<Ptr<u8>> {
     mem::fill(to.addr(), value, len)?;
     Ok(to)
@@ -39,7 +39,7 @@ fn scan<T>(at: u64, len: usize, mut look: impl FnMut(u64, &[u8]) -> Option<T>) -
 }
 
 /// Compares bytes.
-#[shim(msvcrt, ucrtbase, vcruntime140)]
+#[shim(msvcrt, ucrtbase, vcruntime140, leaf = transom_cpu::leaf::memory::memcmp)]
 fn memcmp(first: Ptr<u8>, second: Ptr<u8>, len: usize) -> Crt<i32> {
     let answer = scan(first.addr(), len, |at, piece| {
         let offset = at.wrapping_sub(first.addr());
@@ -56,7 +56,7 @@ fn memcmp(first: Ptr<u8>, second: Ptr<u8>, len: usize) -> Crt<i32> {
 }
 
 /// Finds a byte.
-#[shim(msvcrt, ucrtbase, vcruntime140)]
+#[shim(msvcrt, ucrtbase, vcruntime140, leaf = transom_cpu::leaf::memory::memchr)]
 fn memchr(block: Ptr<u8>, value: u8, len: usize) -> Crt<Ptr<u8>> {
     let found =
         scan(block.addr(), len, |at, piece| piece.iter().position(|&b| b == value).map(|i| at + i as u64))?;

@@ -22,8 +22,6 @@ pub(crate) const ENOSPC: i32 = 28;
 pub(crate) const ESPIPE: i32 = 29;
 /// Broken pipe.
 pub(crate) const EPIPE: i32 = 32;
-/// Math argument.
-pub(crate) const EDOM: i32 = 33;
 /// Result too large.
 pub(crate) const ERANGE: i32 = 34;
 /// Illegal byte sequence.

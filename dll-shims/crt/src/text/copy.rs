@@ -43,13 +43,13 @@ fn duplicate<U: GuestUnit>(cx: &Cx, text: Ptr<U>) -> Crt<Ptr<U>> {
 }
 
 /// A string's length.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::strings::strlen)]
 fn strlen(text: Ptr<u8>) -> Crt<usize> {
     Ok(mem::strlen8(text.addr(), usize::MAX)?)
 }
 
 /// A string's length.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::strings::wcslen)]
 fn wcslen(text: Ptr<u16>) -> Crt<usize> {
     Ok(mem::strlen16(text.addr(), usize::MAX)?)
 }
@@ -67,14 +67,14 @@ fn wcsnlen(text: Ptr<u16>, count: usize) -> Crt<usize> {
 }
 
 /// Copies a string.
-#[shim(msvcrt(strcpy, _mbscpy), ucrtbase(strcpy, _mbscpy))]
+#[shim(msvcrt(strcpy, _mbscpy), ucrtbase(strcpy, _mbscpy), leaf = transom_cpu::leaf::strings::strcpy)]
 fn strcpy(to: Ptr<u8>, from: Ptr<u8>) -> Crt<Ptr<u8>> {
     copy(to, from)?;
     Ok(to)
 }
 
 /// Copies a string.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::strings::wcscpy)]
 fn wcscpy(to: Ptr<u16>, from: Ptr<u16>) -> Crt<Ptr<u16>> {
     copy(to, from)?;
     Ok(to)
@@ -133,19 +133,19 @@ fn code<U: GuestUnit>(unit: U) -> u32 {
 }
 
 /// Compares strings.
-#[shim(msvcrt(strcmp, _mbscmp), ucrtbase(strcmp, _mbscmp))]
+#[shim(msvcrt(strcmp, _mbscmp), ucrtbase(strcmp, _mbscmp), leaf = transom_cpu::leaf::strings::strcmp)]
 fn strcmp(a: Ptr<u8>, b: Ptr<u8>) -> Crt<i32> {
     Ok(guest::compare::<u8>(a.addr(), b.addr(), usize::MAX, code)?)
 }
 
 /// Compares strings.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::strings::wcscmp)]
 fn wcscmp(a: Ptr<u16>, b: Ptr<u16>) -> Crt<i32> {
     Ok(guest::compare::<u16>(a.addr(), b.addr(), usize::MAX, code)?)
 }
 
 /// Compares at most `count` characters.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::strings::strncmp)]
 fn strncmp(a: Ptr<u8>, b: Ptr<u8>, count: usize) -> Crt<i32> {
     Ok(guest::compare::<u8>(a.addr(), b.addr(), count, code)?)
 }

@@ -50,7 +50,7 @@ fn any<U: GuestUnit>(text: Ptr<U>, set: Ptr<U>) -> Crt<Ptr<U>> {
 }
 
 /// First place of a character.
-#[shim(msvcrt(strchr, _mbschr), ucrtbase(strchr, _mbschr), vcruntime140)]
+#[shim(msvcrt(strchr, _mbschr), ucrtbase(strchr, _mbschr), vcruntime140, leaf = transom_cpu::leaf::strings::strchr)]
 fn strchr(text: Ptr<u8>, c: i32) -> Crt<Ptr<u8>> {
     first(text, c.to_le_bytes()[0])
 }
@@ -62,7 +62,7 @@ fn wcschr(text: Ptr<u16>, c: u16) -> Crt<Ptr<u16>> {
 }
 
 /// Last place of a character.
-#[shim(msvcrt(strrchr, _mbsrchr), ucrtbase(strrchr, _mbsrchr), vcruntime140)]
+#[shim(msvcrt(strrchr, _mbsrchr), ucrtbase(strrchr, _mbsrchr), vcruntime140, leaf = transom_cpu::leaf::strings::strrchr)]
 fn strrchr(text: Ptr<u8>, c: i32) -> Crt<Ptr<u8>> {
     last(text, c.to_le_bytes()[0])
 }

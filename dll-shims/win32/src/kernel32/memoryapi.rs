@@ -286,7 +286,7 @@ fn ResetWriteWatch(_base: Ptr<u8>, _size: usize) -> Win32<u32> {
 
 /// Reads memory of a process.
 #[shim(kernel32, partial = "only for the calling process")]
-fn ReadProcessMemory(
+pub(crate) fn ReadProcessMemory(
     cx: &Cx,
     process: Handle,
     from: Ptr<u8>,
@@ -312,7 +312,7 @@ fn copy(to: Ptr<u8>, from: Ptr<u8>, size: usize) -> Win32<()> {
 
 /// Writes memory of a process. As on Windows, code that is not writable is made so for the moment.
 #[shim(kernel32, partial = "only for the calling process")]
-fn WriteProcessMemory(
+pub(crate) fn WriteProcessMemory(
     cx: &Cx,
     process: Handle,
     to: Ptr<u8>,

@@ -18,6 +18,7 @@ pub(crate) mod processenv;
 pub(crate) mod processor_topology;
 pub(crate) mod processthreadsapi;
 pub(crate) mod profileapi;
+pub(crate) mod psapi;
 pub(crate) mod stringapiset;
 pub(crate) mod synchapi;
 pub(crate) mod synchapi_once;

@@ -1,3 +1,11 @@
 //! ntdll.dll: what is not exported by another DLL under another name.
 
 pub(crate) mod exception;
+pub(crate) mod numbers;
+pub(crate) mod probe;
+pub(crate) mod process_information;
+pub(crate) mod string_conversion;
+pub(crate) mod strings;
+pub(crate) mod system_information;
+pub(crate) mod time;
+pub(crate) mod virtual_memory;

@@ -1,0 +1,3 @@
+//! winmm.dll: multimedia timers. Sound is out of scope.
+
+pub(crate) mod timeapi;
