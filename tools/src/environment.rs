@@ -7,10 +7,13 @@ use transom_sdk::Process;
 use transom_syscalls::path::fold::{equal, upcase};
 use transom_syscalls::path::name::decode;
 
-/// UTF-16 of a host string, reversibly.
+/// UTF-16 of a host string. Bytes that are not UTF-8 are mapped as they are in file names, so that names survive.
 pub(crate) fn wide(text: &OsStr) -> Vec<u16> {
     let mut out = Vec::new();
-    decode(text.as_bytes(), &mut out);
+    for chunk in text.as_bytes().utf8_chunks() {
+        out.extend(chunk.valid().encode_utf16());
+        decode(chunk.invalid(), &mut out);
+    }
     out
 }
 
