@@ -122,6 +122,13 @@ pub fn headers(file: &File, name: &str) -> Result<Headers, LoadError> {
     Ok(pe.into_parts().0)
 }
 
+/// The headers of the program at a host path, if there is one.
+#[must_use]
+pub fn headers_at(path: &std::path::Path) -> Option<Headers> {
+    let file = File::open(path).ok()?;
+    headers(&file, &path.display().to_string()).ok()
+}
+
 /// Maps a file's image and relocates it. All of it is writable until [`protect`].
 ///
 /// # Errors

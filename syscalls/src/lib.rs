@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod file;
 pub mod handle;
 pub mod heap;
+pub mod job;
 pub mod kuser;
 pub mod memory;
 pub mod object;

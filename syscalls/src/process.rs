@@ -18,6 +18,7 @@
 
 pub mod block;
 pub mod create;
+pub mod image;
 pub mod inherit;
 pub mod job;
 pub mod list;

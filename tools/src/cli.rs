@@ -47,6 +47,54 @@ pub(crate) struct RunOptions {
     pub(crate) args: Vec<OsString>,
 }
 
+impl RunOptions {
+    /// The options that children of the program run with too, for [`RunOptions::of_parent`]: a word each with its value.
+    pub(crate) fn for_children(&self) -> Vec<OsString> {
+        let mut words = Vec::new();
+        let mut put = |name: &str, value: &OsStr| {
+            let mut word = OsString::from(name);
+            word.push(value);
+            words.push(word);
+        };
+        if let Some(engine) = self.engine.to_possible_value().filter(|_| self.engine != EngineChoice::Auto) {
+            put("engine=", OsStr::new(engine.get_name()));
+        }
+        if let Some(root) = &self.root {
+            put("root=", std::path::absolute(root).as_deref().unwrap_or(root).as_os_str());
+        }
+        for (letter, folder) in &self.drive {
+            let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
+            put(&format!("drive={letter}="), folder.as_os_str());
+        }
+        if let Some(log) = &self.log {
+            put("log=", OsStr::new(log));
+        }
+        words
+    }
+
+    /// What [`RunOptions::for_children`] has put into words; `None` if that is not what they are.
+    pub(crate) fn of_parent(words: &[OsString]) -> Option<Self> {
+        use std::os::unix::ffi::OsStrExt;
+        let mut options = Self::default();
+        for word in words {
+            let at = word.as_bytes().iter().position(|b| *b == b'=')?;
+            let (name, value) = (&word.as_bytes()[..at], OsStr::from_bytes(&word.as_bytes()[at + 1..]));
+            match name {
+                b"engine" => options.engine = EngineChoice::from_str(value.to_str()?, false).ok()?,
+                b"root" => options.root = Some(value.into()),
+                b"drive" => {
+                    let (&letter, folder) = value.as_bytes().split_first()?;
+                    let folder = OsStr::from_bytes(folder.strip_prefix(b"=")?);
+                    options.drive.push((letter.into(), folder.into()));
+                }
+                b"log" => options.log = Some(value.to_str()?.to_owned()),
+                _ => return None,
+            }
+        }
+        Some(options)
+    }
+}
+
 fn parse_drive(text: &str) -> Result<(char, PathBuf), String> {
     let (letter, folder) = text.split_once('=').ok_or("expected LETTER=FOLDER")?;
     let mut chars = letter.trim_end_matches(':').chars();

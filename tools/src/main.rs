@@ -1,5 +1,6 @@
 //! The `transom` command. See `transom --help`.
 
+mod child;
 mod cli;
 mod engine;
 mod environment;
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
     install_panic_hook();
     start_logging(None);
     let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(received) = transom_syscalls::process::block::receive(args.get(1).map(OsString::as_os_str)) {
+        child::run(received);
+    }
     match cli::parse(args) {
         cli::Action::Run(options) => run::run(*options),
         cli::Action::Done(code) => code,

@@ -18,7 +18,7 @@ use crate::environment::{self, wide};
 use crate::{EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, engine, start_logging};
 
 /// Why a program did not start.
-enum Failure {
+pub(crate) enum Failure {
     NotFound(String),
     CannotRun(String),
     Internal(String),
@@ -79,6 +79,39 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
         std::env::set_current_dir(dir).map_err(|e| Failure::CannotRun(format!("{}: {e}", dir.display())))?;
     }
     let (path, file) = find_program(&options.program)?;
+    let program = path.as_os_str().as_bytes().to_owned();
+    boot(path, file, &options, |process| {
+        let dos = process.files().names.to_dos(&program);
+        let mut line = vec![dos.clone()];
+        line.extend(options.args.iter().map(|a| wide(a)));
+        Parameters {
+            image_path: dos.clone(),
+            command_line: cmdline::quote(&line),
+            current_directory: with_backslash(process.files().names.current().directory.clone()),
+            title: dos,
+            std_handles: process.open_std_handles(),
+            environment: environment::block(process, &options.env),
+            ..Parameters::default()
+        }
+    })
+}
+
+/// A directory as process parameters have it.
+pub(crate) fn with_backslash(mut directory: Vec<u16>) -> Vec<u16> {
+    if directory.last() != Some(&u16::from(b'\\')) {
+        directory.push(u16::from(b'\\'));
+    }
+    directory
+}
+
+/// Makes the process and runs the program; `parameters` says with what, once there are files and handles. Returns only if it
+/// could not be started.
+pub(crate) fn boot(
+    path: PathBuf,
+    file: File,
+    settings: &RunOptions,
+    parameters: impl FnOnce(&'static Process) -> Parameters,
+) -> Result<core::convert::Infallible, Failure> {
     let shown = path.display().to_string();
     let headers = map::headers(&file, &shown).map_err(|e| Failure::CannotRun(e.to_string()))?;
     if headers.is_dll() {
@@ -87,8 +120,9 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     let internal = |what: &str, e: &dyn std::fmt::Debug| Failure::Internal(format!("{what}: {e:?}"));
     let process_options = Options {
         program: path.clone(),
-        root: options.root.clone(),
-        drives: options.drive.clone(),
+        root: settings.root.clone(),
+        drives: settings.drive.clone(),
+        for_children: settings.for_children(),
         ..Options::default()
     };
     let process =
@@ -96,30 +130,15 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
             .map_err(|e| internal("starting", &e))?;
     // Windows enforces no-execute on 32-bit programs only if they say that they can stand it.
     process.memory.set_data_executes(headers.machine == Machine::I386 && !headers.is_nx_compatible());
-    let engine = engine::create(options.engine, headers.machine, process)
+    let engine = engine::create(settings.engine, headers.machine, process)
         .map_err(|e| Failure::CannotRun(format!("{shown}: {e}")))?;
     process.set_engine(engine).map_err(|e| internal("starting", &e))?;
     transom_dll_shims::install(process);
-    let dos = process.files().names.to_dos(path.as_os_str().as_bytes());
-    let mut line = vec![dos.clone()];
-    line.extend(options.args.iter().map(|a| wide(a)));
     let search = SearchPath {
         program: path.parent().map(Path::to_owned).unwrap_or_default(),
         ..SearchPath::default()
     };
-    let mut directory = process.files().names.current().directory.clone();
-    if directory.last() != Some(&u16::from(b'\\')) {
-        directory.push(u16::from(b'\\'));
-    }
-    let parameters = Parameters {
-        image_path: dos.clone(),
-        command_line: cmdline::quote(&line),
-        current_directory: directory,
-        title: dos,
-        std_handles: process.open_std_handles(),
-        environment: environment::block(process, &options.env),
-        ..Parameters::default()
-    };
+    let parameters = parameters(process);
     let info = ProgramInfo {
         stack: (headers.stack_reserve, headers.stack_commit),
         subsystem: headers.subsystem.into(),

@@ -2,6 +2,7 @@
 
 use core::ffi::c_void;
 use core::fmt;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -37,14 +38,12 @@ use crate::state::States;
 pub struct Options {
     /// Host path of the program.
     pub program: PathBuf,
-    /// The guest's command line, UTF-16.
-    pub command_line: Vec<u16>,
-    /// The guest's environment: `NAME=value` strings, UTF-16.
-    pub environment: Vec<Vec<u16>>,
     /// Folder of drive C: (`--root`), if not the default.
     pub root: Option<PathBuf>,
     /// Further drives: letter and folder (`--drive`).
     pub drives: Vec<(char, PathBuf)>,
+    /// What child processes are told of the above, in a form of the `transom` command's own.
+    pub for_children: Vec<OsString>,
 }
 
 /// ExceptionInformation: at most 15 words, held in place, as a [`Record`] is alive while handlers run and may be abandoned.
@@ -335,10 +334,9 @@ impl Process {
         self.terminate(code)
     }
 
-    /// Ends the process at once. The host sees the low 8 bits of the code.
-    #[expect(clippy::cast_possible_wrap, reason = "exit takes the bits")]
+    /// Ends the process at once. The host sees the low 8 bits of the code, a parent that is a guest all of it.
     pub fn terminate(&self, code: u32) -> ! {
-        transom_syscalls::exit(code as i32)
+        transom_syscalls::process::exit(code)
     }
 
     /// Whether shims may be replaced by leaf stubs: unless calls are traced.

@@ -48,6 +48,12 @@ impl WStr {
         Self { addr, ansi: false }
     }
 
+    /// A string in the ANSI code page, for functions that take either.
+    #[must_use]
+    pub const fn ansi(text: AStr) -> Self {
+        Self { addr: text.addr, ansi: true }
+    }
+
     /// The guest address.
     #[must_use]
     pub const fn addr(self) -> u64 {

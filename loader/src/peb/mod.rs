@@ -9,8 +9,8 @@ mod teb;
 
 pub use ldr::{Ldr, LdrModule};
 pub use parameters::{
-    Parameters, command_line_at, environment_at, parameters_of, std_handle_at, write_environment,
-    write_parameters,
+    Parameters, command_line_at, environment_at, parameters_of, std_handle_at, title_at, window_at,
+    write_environment, write_parameters,
 };
 pub use teb::{Teb, TebInit};
 

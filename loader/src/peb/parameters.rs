@@ -20,8 +20,10 @@ pub struct Parameters {
     pub title: Vec<u16>,
     /// Standard input, output and error handles.
     pub std_handles: [u64; 3],
-    /// STARTUPINFO's dwFlags and wShowWindow.
-    pub window_flags: (u32, u32),
+    /// Name of the desktop (STARTUPINFO's lpDesktop).
+    pub desktop: Vec<u16>,
+    /// STARTUPINFO's numbers from dwX to dwFlags, then wShowWindow.
+    pub window: [u32; 9],
     /// STARTUPINFO's lpReserved2 block.
     pub runtime_data: Vec<u8>,
     /// The environment block: strings with terminators, then a final terminator.
@@ -58,6 +60,7 @@ pub fn write_parameters(w: Words, memory: &Memory, arena: &mut Arena, p: &Parame
     let image = arena.text(memory, &p.image_path)?;
     let command = arena.text(memory, &p.command_line)?;
     let title = arena.text(memory, &p.title)?;
+    let desktop = arena.text(memory, &p.desktop)?;
     let empty = arena.text(memory, &[])?;
     let runtime = arena.take(memory, p.runtime_data.len() as u64 + 2)?;
     mem::copy_out(runtime, &p.runtime_data).map_err(fault)?;
@@ -75,10 +78,9 @@ pub fn write_parameters(w: Words, memory: &Memory, arena: &mut Arena, p: &Parame
         w.put_string(at + w.pick(0x38, 0x60), p.image_path.len(), image)?;
         w.put_string(at + w.pick(0x40, 0x70), p.command_line.len(), command)?;
         w.put(at + w.pick(0x48, 0x80), environment)?;
-        mem::write(at + w.pick(0x68, 0xA4), &p.window_flags.0)?;
-        mem::write(at + w.pick(0x6C, 0xA8), &p.window_flags.1)?;
+        mem::write_slice(window_at(w, at), &p.window)?;
         w.put_string(at + w.pick(0x70, 0xB0), p.title.len(), title)?;
-        w.put_string(at + w.pick(0x78, 0xC0), 0, empty)?;
+        w.put_string(at + w.pick(0x78, 0xC0), p.desktop.len(), desktop)?;
         w.put_string(at + w.pick(0x80, 0xD0), 0, empty)?;
         let data = at + w.pick(0x88, 0xE0);
         mem::write(data, &u16::try_from(p.runtime_data.len()).unwrap_or(0))?;
@@ -102,6 +104,19 @@ pub fn parameters_of(w: Words, peb: u64) -> core::result::Result<u64, mem::BadAd
 #[must_use]
 pub fn std_handle_at(w: Words, parameters: u64, index: u32) -> u64 {
     parameters + w.pick(0x18, 0x20) + u64::from(index) * w.size()
+}
+
+/// Address of the nine numbers from STARTUPINFO (dwX to dwFlags, wShowWindow; 4 bytes each) in process parameters.
+#[must_use]
+pub fn window_at(w: Words, parameters: u64) -> u64 {
+    parameters + w.pick(0x4C, 0x88)
+}
+
+/// Address of the UNICODE_STRING with the title in process parameters; the desktop's follows it, then an unused one, then
+/// the runtime's data (lpReserved2).
+#[must_use]
+pub fn title_at(w: Words, parameters: u64) -> u64 {
+    parameters + w.pick(0x70, 0xB0)
 }
 
 /// Address of the UNICODE_STRING with the command line in process parameters.

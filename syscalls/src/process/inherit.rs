@@ -15,6 +15,9 @@ use crate::object::Object;
 use crate::session;
 use crate::status::{Result, Status};
 
+/// A descriptor's number.
+pub type Descriptor = RawFd;
+
 /// An object taken apart for a child.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Passed {

@@ -108,6 +108,24 @@ pub fn arguments(pid: u32) -> Vec<std::ffi::OsString> {
     bytes.split(|b| *b == 0).map(|a| std::ffi::OsString::from_vec(a.to_vec())).collect()
 }
 
+/// The image of a process: of a guest the Windows program, of others the executable file.
+#[must_use]
+pub fn image(pid: u32) -> Option<PathBuf> {
+    let file = executable(pid)?;
+    if std::env::current_exe().ok()? != file {
+        return Some(file);
+    }
+    // A child has it after the start-up block. Else it is the first word that is no option and no subcommand.
+    let arguments = arguments(pid);
+    let mut words = arguments.iter().skip(1).filter(|a| !a.as_encoded_bytes().starts_with(b"-"));
+    let mut program = words.next()?;
+    if program == "run" {
+        program = words.next()?;
+    }
+    let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    Some(folder.join(program))
+}
+
 /// The memory counters of a process.
 #[must_use]
 pub fn memory(pid: u32) -> Option<Memory> {

@@ -49,12 +49,23 @@ pub fn adopt_page(page: SharedPage) {
     let _ = OWN_PAGE.set(page);
 }
 
+/// Gives the current process the name of its image, for Linux tools and [`list`]: what Linux keeps of it, 15 bytes.
+pub fn set_name(image: &std::path::Path) {
+    use std::os::unix::ffi::OsStrExt;
+    let name = image.file_name().map(OsStrExt::as_bytes).unwrap_or_default();
+    if let Ok(name) = std::ffi::CString::new(&name[..name.len().min(15)]) {
+        // SAFETY: a C string, of which the kernel copies 15 bytes. This is the main thread, whose name is the process's.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
+}
+
 /// Ends the current process with a 32-bit exit code. Runs nothing else: what must happen before (detach notifications, closing
 /// handles, flushing) is the caller's.
 pub fn exit(code: u32) -> ! {
     if let Some(page) = OWN_PAGE.get() {
         page.set_exit_code(code);
     }
+    crate::job::leave();
     crate::session::leave();
     // SAFETY: ends the process.
     unsafe { libc::_exit((code & 0xFF).cast_signed()) }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use transom_sdk::{Cx, Handle, Out, Win32, WinError, foundation as f, shim};
 use transom_syscalls::handle::{Handle as Value, HandleFlags};
 use transom_syscalls::object::Object;
-use windows_sys::Win32::System::Threading::THREAD_ALL_ACCESS;
+use transom_syscalls::process::ProcessObject;
+use windows_sys::Win32::System::Threading::{PROCESS_ALL_ACCESS, PROCESS_DUP_HANDLE, THREAD_ALL_ACCESS};
 
 const CURRENT_PROCESS: i64 = -1;
 const CURRENT_THREAD: i64 = -2;
@@ -15,8 +16,21 @@ const INVALID: WinError = WinError::Code(f::ERROR_INVALID_HANDLE);
 #[derive(Default)]
 struct OwnHandle(std::sync::OnceLock<i64>);
 
-/// Resolves the pseudo-handle of the current thread to a real handle; others pass.
+/// A real handle for the pseudo-handle of the process, made once.
+#[derive(Default)]
+struct OwnProcess(std::sync::OnceLock<i64>);
+
+/// Resolves the pseudo-handles of the current thread and process to real handles; others pass.
 pub(crate) fn real(cx: &Cx, handle: Handle) -> Win32<Handle> {
+    if handle.0 == CURRENT_PROCESS {
+        let own = cx.state::<OwnProcess>();
+        if let Some(&known) = own.0.get() {
+            return Ok(Handle(known));
+        }
+        let made =
+            cx.handles().insert(ProcessObject::current(), PROCESS_ALL_ACCESS, HandleFlags::default())?;
+        return Ok(Handle(*own.0.get_or_init(|| made.0.into())));
+    }
     if handle.0 != CURRENT_THREAD {
         return Ok(handle);
     }
@@ -43,6 +57,11 @@ fn CloseHandle(cx: &Cx, handle: Handle) -> Win32<()> {
     Ok(cx.handles().close(value(handle)?)?)
 }
 
+/// Whether a handle is one of the calling process.
+fn is_own(cx: &Cx, process: Handle) -> Win32<bool> {
+    Ok(super::process_arg::process_of(cx, process, PROCESS_DUP_HANDLE)?.is_current())
+}
+
 /// Duplicates an object handle within the calling process.
 #[shim(kernel32, partial = "only within the calling process")]
 fn DuplicateHandle(
@@ -55,15 +74,8 @@ fn DuplicateHandle(
     inherit: bool,
     options: u32,
 ) -> Win32<()> {
-    if from_process.0 != CURRENT_PROCESS || to_process.0 != CURRENT_PROCESS {
+    if !is_own(cx, from_process)? || !is_own(cx, to_process)? {
         return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
-    }
-    if handle.0 == CURRENT_PROCESS {
-        // The pseudo-handle is the process's own; a duplicate of it serves wherever the process handle does.
-        if let Some(out) = out {
-            out.write(cx, handle)?;
-        }
-        return Ok(());
     }
     let same = options & f::DUPLICATE_SAME_ACCESS != 0;
     let close = options & f::DUPLICATE_CLOSE_SOURCE != 0;

@@ -72,8 +72,12 @@ fn environment(cx: &Cx) -> Win32<u64> {
 }
 
 /// Reads the whole block, with its final terminator.
-fn read_block(cx: &Cx) -> Win32<Vec<u16>> {
-    let mut at = environment(cx)?;
+pub(crate) fn read_block(cx: &Cx) -> Win32<Vec<u16>> {
+    read_block_at(environment(cx)?)
+}
+
+/// Reads a block of UTF-16 strings, with its final terminator.
+pub(crate) fn read_block_at(mut at: u64) -> Win32<Vec<u16>> {
     let mut block = Vec::new();
     loop {
         let entry = WStr::new(at).get()?;

@@ -2,8 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use transom_sdk::{Cx, Func, Guest, Handle, Out, Ptr, ThreadStart, Win32, WinError, foundation as f, shim};
+use transom_sdk::{
+    Acp, Cx, Func, Guest, GuestData, Handle, Out, Ptr, Status, ThreadStart, WStr, Win32, WinError,
+    foundation as f, mem, shim,
+};
 use transom_syscalls::handle::HandleFlags;
+use transom_syscalls::process::MainThread;
 use transom_syscalls::thread::{self, Spawn, ThreadObject, spawn};
 use windows_sys::Win32::System::Threading as t;
 
@@ -16,15 +20,6 @@ const HOST_STACK: usize = 1 << 20;
 #[shim(kernel32, ntdll(RtlExitUserProcess))]
 fn ExitProcess(cx: &Cx, code: u32) -> ! {
     cx.process().exit(cx, code)
-}
-
-/// Terminates the specified process. Only the calling process can be named.
-#[shim(kernel32, partial = "only for the calling process")]
-fn TerminateProcess(cx: &Cx, process: Handle, code: u32) -> Win32<()> {
-    if process.0 == -1 {
-        cx.process().terminate(code);
-    }
-    Err(WinError::Code(f::ERROR_INVALID_HANDLE))
 }
 
 /// Retrieves the process identifier of the calling process.
@@ -113,6 +108,16 @@ fn FreeLibraryAndExitThread(cx: &Cx, library: Handle, code: u32) -> ! {
     ExitThread(cx, code)
 }
 
+/// The object of a handle to a child's main thread; `None` if it is a handle to something else.
+fn main_thread(cx: &Cx, handle: Handle) -> Win32<Option<std::sync::Arc<MainThread>>> {
+    let value = super::handleapi::value(super::handleapi::real(cx, handle)?)?;
+    match cx.handles().get::<MainThread>(value, 0) {
+        Ok(main) => Ok(Some(main.to_arc())),
+        Err(Status(f::STATUS_OBJECT_TYPE_MISMATCH)) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
 pub(crate) fn thread_of(cx: &Cx, handle: Handle, access: u32) -> Win32<std::sync::Arc<ThreadObject>> {
     Ok(cx.object::<ThreadObject>(super::handleapi::real(cx, handle)?, access)?.to_arc())
 }
@@ -120,6 +125,9 @@ pub(crate) fn thread_of(cx: &Cx, handle: Handle, access: u32) -> Win32<std::sync
 /// Retrieves the termination status of the specified thread.
 #[shim(kernel32)]
 fn GetExitCodeThread(cx: &Cx, thread: Handle, code: Out<u32>) -> Win32<()> {
+    if let Some(main) = main_thread(cx, thread)? {
+        return Ok(code.write(cx, main.exit_code())?);
+    }
     let thread = thread_of(cx, thread, t::THREAD_QUERY_LIMITED_INFORMATION)?;
     Ok(code.write(cx, thread.exit_code())?)
 }
@@ -127,12 +135,18 @@ fn GetExitCodeThread(cx: &Cx, thread: Handle, code: Out<u32>) -> Win32<()> {
 /// Decrements a thread's suspend count; returns the previous one.
 #[shim(kernel32, fails = -1)]
 fn ResumeThread(cx: &Cx, thread: Handle) -> Win32<u32> {
+    if let Some(main) = main_thread(cx, thread)? {
+        return Ok(main.resume());
+    }
     Ok(thread_of(cx, thread, t::THREAD_SUSPEND_RESUME)?.resume())
 }
 
 /// Retrieves the thread identifier of the specified thread.
 #[shim(kernel32)]
 fn GetThreadId(cx: &Cx, thread: Handle) -> Win32<u32> {
+    if let Some(main) = main_thread(cx, thread)? {
+        return Ok(main.id());
+    }
     Ok(thread_of(cx, thread, t::THREAD_QUERY_LIMITED_INFORMATION)?.id())
 }
 
@@ -273,32 +287,90 @@ pub(crate) struct StartupInfo {
     pub(crate) std_error: Handle,
 }
 
+impl StartupInfo {
+    /// One that asks for nothing.
+    pub(crate) fn empty(cx: &Cx) -> Self {
+        Self {
+            size: u32::try_from(Self::SIZE[usize::from(cx.is_64())]).unwrap_or(0),
+            reserved: Ptr::NULL,
+            desktop: Ptr::NULL,
+            title: Ptr::NULL,
+            x: 0,
+            y: 0,
+            x_size: 0,
+            y_size: 0,
+            x_count_chars: 0,
+            y_count_chars: 0,
+            fill_attribute: 0,
+            flags: 0,
+            show_window: 0,
+            reserved2_size: 0,
+            reserved2: Ptr::NULL,
+            std_input: Handle::NULL,
+            std_output: Handle::NULL,
+            std_error: Handle::NULL,
+        }
+    }
+}
+
 /// Retrieves the contents of the STARTUPINFO structure that was specified when the calling process was created.
-#[shim(kernel32(GetStartupInfoW, GetStartupInfoA), partial = "no title or desktop")]
+#[shim(kernel32)]
 fn GetStartupInfoW(cx: &Cx, out: Out<StartupInfo>) -> Win32<()> {
-    use transom_sdk::GuestData;
-    let at = |i| transom_loader::peb::std_handle_at(cx.words(), cx.parameters().unwrap_or(0), i);
-    let std = |i| Ptr::<Handle>::new(at(i)).read(cx);
-    let size = StartupInfo::SIZE[usize::from(cx.is_64())];
+    let text = |at: Ptr<u8>| Ok(at);
+    startup_info(cx, out, text)
+}
+
+/// The ANSI form of GetStartupInfoW. Its texts live as long as the process.
+#[shim(kernel32)]
+fn GetStartupInfoA(cx: &Cx, out: Out<StartupInfo>) -> Win32<()> {
+    startup_info(cx, out, |at| {
+        let mut text = Acp::encode(&WStr::new(at.addr()).get()?);
+        text.push(0);
+        let state = cx.state::<AnsiTexts>();
+        let mut texts = state.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = texts.iter().find(|(wide, _)| *wide == at.addr()) {
+            return Ok(Ptr::new(known.1));
+        }
+        let block = cx.heaps().process().alloc(text.len() as u64, false);
+        let block = block.ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;
+        mem::copy_out(block, &text)?;
+        texts.push((at.addr(), block));
+        Ok(Ptr::new(block))
+    })
+}
+
+/// The A forms of texts in the process parameters: address of the one, address of the other.
+#[derive(Default)]
+struct AnsiTexts(Mutex<Vec<(u64, u64)>>);
+
+fn startup_info(cx: &Cx, out: Out<StartupInfo>, text: impl Fn(Ptr<u8>) -> Win32<Ptr<u8>>) -> Win32<()> {
+    use transom_loader::peb;
+    let (w, parameters) = (cx.words(), cx.parameters()?);
+    let std = |i| Ptr::<Handle>::new(peb::std_handle_at(w, parameters, i)).read(cx);
+    let window: [u32; 9] = Ptr::new(peb::window_at(w, parameters)).read(cx)?;
+    // UNICODE_STRINGs: title, desktop, one that is not used, and the runtime's data.
+    let string = |i: u64| peb::title_at(w, parameters) + i * 2 * w.size();
+    let buffer = |i| Ptr::<Ptr<u8>>::new(string(i) + w.size()).read(cx);
+    let reserved2_size: u16 = Ptr::new(string(3)).read(cx)?;
     let info = StartupInfo {
-        size: u32::try_from(size).unwrap_or(0),
-        reserved: Ptr::NULL,
-        desktop: Ptr::NULL,
-        title: Ptr::NULL,
-        x: 0,
-        y: 0,
-        x_size: 0,
-        y_size: 0,
-        x_count_chars: 0,
-        y_count_chars: 0,
-        fill_attribute: 0,
-        flags: 0,
-        show_window: 0,
-        reserved2_size: 0,
-        reserved2: Ptr::NULL,
+        reserved: text(buffer(2)?)?,
+        desktop: text(buffer(1)?)?,
+        title: text(buffer(0)?)?,
+        x: window[0],
+        y: window[1],
+        x_size: window[2],
+        y_size: window[3],
+        x_count_chars: window[4],
+        y_count_chars: window[5],
+        fill_attribute: window[6],
+        flags: window[7],
+        show_window: u16::try_from(window[8] & 0xFFFF).unwrap_or(0),
+        reserved2_size,
+        reserved2: if reserved2_size == 0 { Ptr::NULL } else { buffer(3)? },
         std_input: std(0)?,
         std_output: std(1)?,
         std_error: std(2)?,
+        ..StartupInfo::empty(cx)
     };
     Ok(out.write(cx, info)?)
 }

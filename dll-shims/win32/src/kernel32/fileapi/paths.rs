@@ -186,7 +186,8 @@ fn SearchPathW(
 }
 
 /// The program's folder, the current one, then PATH.
-fn default_search_path(cx: &Cx) -> Win32<Vec<u16>> {
+/// Where programs and files without a folder are looked for, as a list with semicolons.
+pub(crate) fn default_search_path(cx: &Cx) -> Win32<Vec<u16>> {
     let mut out = Vec::new();
     if let Some(program) = cx.modules().program() {
         let end = program.path.iter().rposition(|&c| c == BACKSLASH).unwrap_or(0);

@@ -1,0 +1,75 @@
+//! A process started by a guest's CreateProcess: all it needs is in its start-up block.
+//!
+//! What is shared with `transom run` (loading and entering the program) is in [`crate::run`].
+
+use std::fs::File;
+
+use transom_loader::peb::Parameters;
+use transom_sdk::Process;
+use transom_sdk::foundation as f;
+use transom_syscalls::process::block::{Received, Startup};
+use transom_syscalls::process::{inherit, object};
+use transom_syscalls::status::Result;
+
+use crate::cli::RunOptions;
+use crate::run::{Failure, boot};
+
+/// Runs what the block says. Returns only by ending the process.
+pub(crate) fn run(received: Result<Received>) -> ! {
+    let Received { startup, page } = match received {
+        Ok(received) => received,
+        Err(status) => {
+            eprintln!("transom: internal error: a start-up block that cannot be used ({status:?})");
+            transom_syscalls::exit(crate::EXIT_INTERNAL.into());
+        }
+    };
+    page.wait_until_resumed();
+    object::adopt_page(page);
+    let (code, message) = match start(startup) {
+        Ok(never) => match never {},
+        Err(Failure::NotFound(m)) => (f::STATUS_OBJECT_NAME_NOT_FOUND.cast_unsigned(), m),
+        // As Windows ends a process whose DLLs it cannot find or bind.
+        Err(Failure::CannotRun(m)) => (f::STATUS_DLL_NOT_FOUND.cast_unsigned(), m),
+        Err(Failure::Internal(m)) => (crate::EXIT_INTERNAL.into(), m),
+    };
+    eprintln!("transom: {message}");
+    transom_syscalls::process::exit(code)
+}
+
+fn start(startup: Startup) -> core::result::Result<core::convert::Infallible, Failure> {
+    let shown = startup.image.display();
+    let settings = RunOptions::of_parent(&startup.options)
+        .ok_or_else(|| Failure::Internal("options of the parent that cannot be used".to_owned()))?;
+    if let Some(filter) = &settings.log {
+        crate::start_logging(Some(filter));
+    }
+    let file = File::open(&startup.image).map_err(|e| Failure::NotFound(format!("{shown}: {e}")))?;
+    object::set_name(&startup.image);
+    let path = startup.image.clone();
+    boot(path, file, &settings, move |process| parameters(process, startup))
+}
+
+/// Restores the inherited handles, and says the rest as the guest's process parameters have it.
+fn parameters(process: &'static Process, startup: Startup) -> Parameters {
+    let files = process.files();
+    files.accept_inherited();
+    inherit::restore(&process.handles, &startup.handles);
+    if files.names.current().directory != startup.directory
+        && let Err(e) = files.names.set_current(&startup.directory)
+    {
+        log::warn!("the current directory is not the one that the parent named: {e:?}");
+    }
+    let mut environment = startup.environment;
+    environment.push(0);
+    Parameters {
+        image_path: startup.image_name,
+        command_line: startup.command_line,
+        current_directory: crate::run::with_backslash(files.names.current().directory.clone()),
+        title: startup.title,
+        desktop: startup.desktop,
+        std_handles: startup.standard_handles.map(u64::from),
+        window: startup.window,
+        runtime_data: startup.runtime_data,
+        environment,
+    }
+}
