@@ -129,7 +129,10 @@ fn NtQueryInformationProcess(
         }
         class::ProcessImageFileName | IMAGE_NAME_WIN32 | class::ProcessCommandLineInformation if own => {
             let text = match kind {
-                class::ProcessCommandLineInformation => cx.process().options.command_line.clone(),
+                class::ProcessCommandLineInformation => {
+                    let at = transom_loader::peb::command_line_at(cx.words(), cx.parameters()?);
+                    transom_sdk::WStr::new(cx.words().get(at + cx.words().size())?).get()?
+                }
                 _ => {
                     let path = cx.modules().program().map(|m| m.path.clone()).unwrap_or_default();
                     match kind {
