@@ -1,6 +1,7 @@
 //! Shims of the Win32 DLLs: one folder per DLL, one file per header that declares the functions.
 
 pub(crate) mod advapi32;
+pub(crate) mod format;
 pub(crate) mod kernel32;
 pub(crate) mod ntdll;
 pub(crate) mod shell32;

@@ -168,7 +168,7 @@ fn CompareStringOrdinal(
 }
 
 /// The order of words that people expect: letters without regard to case first, then case (lower before upper).
-fn linguistic(a: &[u16], b: &[u16], flags: u32) -> std::cmp::Ordering {
+pub(crate) fn linguistic(a: &[u16], b: &[u16], flags: u32) -> std::cmp::Ordering {
     const IGNORE_CASE: u32 = g::NORM_IGNORECASE | g::LINGUISTIC_IGNORECASE;
     let fold = |s: &[u16]| -> Vec<(u8, u32)> {
         String::from_utf16_lossy(s)
