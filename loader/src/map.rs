@@ -201,3 +201,25 @@ pub fn protect(memory: &Memory, mapped: &Mapped) -> transom_syscalls::status::Re
     }
     Ok(())
 }
+
+/// Maps a file for its data: laid out as an image, so that resources are found by RVA, but not relocated and never run.
+/// The file may be for any machine. `memory.unmap_view` of its base frees it.
+///
+/// # Errors
+/// If the file cannot be read, is not a program or DLL, or finds no place.
+pub fn map_as_data(memory: &Memory, path: &std::path::Path) -> Result<(GuestImage, Headers), LoadError> {
+    let name = path.display().to_string();
+    let io = |error| LoadError::Io { file: name.clone(), error };
+    let file = File::open(path).map_err(io)?;
+    let bytes = FileBytes::map(&file).map_err(io)?;
+    let bad = |error| LoadError::Pe { file: name.clone(), error };
+    let (headers, plan) = Pe::parse_as_data(bytes.bytes()).map_err(bad)?.into_parts();
+    let base = headers.image_base;
+    let range = memory
+        .map_image(base, plan.size.into(), false, None)
+        .map_err(|status| LoadError::NoRoom { file: name.clone(), base, status })?;
+    for part in &plan.ranges {
+        place(memory, &file, range.base, part, bytes.bytes()).map_err(io)?;
+    }
+    Ok((GuestImage { base: range.base, size: range.size, linked: base }, headers))
+}

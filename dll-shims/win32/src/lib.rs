@@ -4,8 +4,11 @@ pub(crate) mod advapi32;
 pub(crate) mod format;
 pub(crate) mod kernel32;
 pub(crate) mod ntdll;
+pub(crate) mod ole32;
+pub(crate) mod oleaut32;
 pub(crate) mod shell32;
 pub(crate) mod user32;
+pub(crate) mod version;
 pub(crate) mod winmm;
 
 /// Connects a process to this crate's services: exception dispatch and unwinding.

@@ -107,15 +107,14 @@ fn LoadLibraryW(cx: &Cx, name: WStr) -> Win32<Handle> {
 }
 
 /// Loads a module with options.
-#[shim(
-    kernel32,
-    ansi,
-    partial = "data-file loads map the module as an image; search flags other than the default order are not told apart"
-)]
-fn LoadLibraryExW(cx: &Cx, name: WStr, _file: Handle, _flags: u32) -> Win32<Handle> {
+#[shim(kernel32, ansi, partial = "search flags other than the default order are not told apart")]
+fn LoadLibraryExW(cx: &Cx, name: WStr, _file: Handle, flags: u32) -> Win32<Handle> {
     let wide = name.get()?;
     if wide.is_empty() {
         return Err(WinError::Code(f::ERROR_MOD_NOT_FOUND));
+    }
+    if flags & super::datafile::FLAGS != 0 {
+        return super::datafile::load(cx, &wide, flags);
     }
     let text = String::from_utf16_lossy(&wide);
     let path = if wide.iter().any(|&c| is_separator(c)) { Some(existing_path(cx, &wide)?) } else { None };
@@ -124,7 +123,7 @@ fn LoadLibraryExW(cx: &Cx, name: WStr, _file: Handle, _flags: u32) -> Win32<Hand
 }
 
 /// The host path of a DLL named with its folder.
-fn existing_path(cx: &Cx, name: &[u16]) -> Win32<PathBuf> {
+pub(crate) fn existing_path(cx: &Cx, name: &[u16]) -> Win32<PathBuf> {
     use std::os::unix::ffi::OsStrExt;
     let host = cx.files().names.host_path(name)?;
     Ok(PathBuf::from(std::ffi::OsStr::from_bytes(host.as_bytes())))
@@ -133,6 +132,9 @@ fn existing_path(cx: &Cx, name: &[u16]) -> Win32<PathBuf> {
 /// Frees the loaded module and, if necessary, decrements its reference count.
 #[shim(kernel32)]
 fn FreeLibrary(cx: &Cx, library: Handle) -> Win32<()> {
+    if super::datafile::free(cx, library) {
+        return Ok(());
+    }
     let base = library.0.cast_unsigned() & !3;
     cx.modules().free_library(base, cx).map_err(|_| WinError::Code(f::ERROR_INVALID_HANDLE))
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod apc;
 pub(crate) mod consoleapi;
+pub(crate) mod datafile;
 pub(crate) mod errhandlingapi;
 pub(crate) mod fibersapi;
 pub(crate) mod file_mapping;
@@ -23,6 +24,7 @@ pub(crate) mod processor_topology;
 pub(crate) mod processthreadsapi;
 pub(crate) mod profileapi;
 pub(crate) mod psapi;
+pub(crate) mod resources;
 pub(crate) mod stringapiset;
 pub(crate) mod synchapi;
 pub(crate) mod synchapi_once;

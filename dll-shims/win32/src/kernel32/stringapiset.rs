@@ -254,7 +254,7 @@ fn ctype1(unit: u16) -> u16 {
     let bits = [
         (c.is_uppercase(), g::C1_UPPER),
         (c.is_lowercase(), g::C1_LOWER),
-        (c.is_ascii_digit() || (c.is_numeric() && c.to_digit(10).is_some()), g::C1_DIGIT),
+        (c.is_ascii_digit(), g::C1_DIGIT),
         (c.is_whitespace(), g::C1_SPACE),
         (
             c.is_ascii_punctuation()

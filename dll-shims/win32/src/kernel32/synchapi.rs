@@ -256,7 +256,7 @@ fn WaitForMultipleObjects(
 
 /// Waits for several objects, alertably if asked.
 #[shim(kernel32, fails = -1)]
-fn WaitForMultipleObjectsEx(
+pub(crate) fn WaitForMultipleObjectsEx(
     cx: &Cx,
     count: u32,
     handles: Ptr<Handle>,

@@ -7,14 +7,12 @@ use transom_loader::pe::resources::{Language, ResourceId, messages as tables, re
 use transom_sdk::{AStr, Acp, Cx, Handle, Ptr, Status, WStr, Win32, WinError, foundation as f, mem, shim};
 use transom_sdk::{GuestData, win32_from_status};
 use windows_sys::Win32::System::Diagnostics::Debug as d;
+use windows_sys::Win32::System::WindowsProgramming::FORMAT_MESSAGE_MAX_WIDTH_MASK;
 
 use super::messages;
 use crate::format::{self, Slots};
 
 const EN_US: u16 = 0x0409;
-
-/// The bits of the flags that hold the line width (FORMAT_MESSAGE_MAX_WIDTH_MASK).
-const MAX_WIDTH_MASK: u32 = 0xFF;
 
 /// Languages that mean the texts there are: neutral, the defaults, English.
 fn has_language(language: u32) -> bool {
@@ -86,7 +84,7 @@ struct Formatter {
 impl Formatter {
     /// Characters in a line; 0 keeps the text's own breaks, 255 has none but those asked for with `%n`.
     fn width(&self) -> usize {
-        (self.flags & MAX_WIDTH_MASK) as usize
+        (self.flags & FORMAT_MESSAGE_MAX_WIDTH_MASK) as usize
     }
 
     fn new_line(&mut self) {

@@ -1,4 +1,5 @@
-//! user32.dll: what console programs use of it. Windows on screen are out of scope: a program that makes one gets a clear
-//! error at that call.
+//! user32.dll: what console programs use of it. There are no windows.
 
+pub(crate) mod strings;
 pub(crate) mod text;
+pub(crate) mod wsprintf;
