@@ -1,8 +1,8 @@
 /* Delay-loaded imports: sampledll.dll is in the delay import table, so it is loaded by the first call and not before. */
 #include "check.h"
 
-__declspec(dllimport) int dll_add(int a, int b);
-__declspec(dllimport) int dll_bump(void);
+int dll_add(int a, int b);
+int dll_bump(void);
 
 int main(void)
 {
