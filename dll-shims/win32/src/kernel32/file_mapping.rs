@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use transom_sdk::{Cx, Handle, Ptr, WStr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::memory::View;
-use transom_syscalls::object::Object;
 use transom_syscalls::section::Section;
 use windows_sys::Win32::Storage::FileSystem::STANDARD_RIGHTS_REQUIRED;
 use windows_sys::Win32::System::Memory as m;
@@ -46,8 +45,7 @@ fn CreateFileMappingW(
     let access = section_access(protect);
     super::synchapi::named(cx, name, attributes, access, || {
         let file = if file == Handle::INVALID { None } else { Some(cx.file(file)?.to_arc()) };
-        let section: Arc<dyn Object> = Arc::new(Section::create(file.as_ref(), protect, kind, size)?);
-        Ok(section)
+        Ok(Arc::new(Section::create(file.as_ref(), protect, kind, size)?))
     })
 }
 

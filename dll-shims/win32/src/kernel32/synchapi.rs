@@ -60,13 +60,13 @@ fn insert(
     Ok(cx.handles().insert(object, access, flags)?.into())
 }
 
-/// Objects with names are found by them; see `super::named`.
-pub(crate) fn named(
+/// Objects with names are found by them; see `super::named`. A name that an object of another kind has is an error.
+pub(crate) fn named<T: Object>(
     cx: &Cx,
     name: Option<WStr>,
     attributes: Ptr<SecurityAttributes>,
     access: u32,
-    make: impl FnOnce() -> Win32<Arc<dyn Object>>,
+    make: impl FnOnce() -> Win32<Arc<T>>,
 ) -> Win32<Handle> {
     cx.set_last_error(f::ERROR_SUCCESS);
     let Some(name) = name else { return insert(cx, make()?, access, attributes) };
@@ -74,7 +74,13 @@ pub(crate) fn named(
     if name.is_empty() {
         return insert(cx, make()?, access, attributes);
     }
-    let (object, existed) = super::named::open_or_make(cx, &name, make)?;
+    let (object, existed) = super::named::open_or_make(cx, &name, || {
+        let made: Arc<dyn Object> = make()?;
+        Ok(made)
+    })?;
+    if existed && !object.as_any().is::<T>() {
+        return Err(WinError::Code(f::ERROR_INVALID_HANDLE));
+    }
     let handle = insert(cx, object, access, attributes)?;
     if existed {
         cx.set_last_error(f::ERROR_ALREADY_EXISTS);

@@ -1,7 +1,6 @@
 //! `synchapi.h`: waitable timers.
 
 use transom_sdk::{Cx, Func, Handle, In, Ptr, WStr, Win32, WinError, foundation as f, shim};
-use transom_syscalls::object::Object;
 use transom_syscalls::time::UNIX_EPOCH_SECONDS;
 use transom_syscalls::wait::objects::timer::Completion;
 use transom_syscalls::wait::{Deadline, Timer, monotonic_now};
@@ -19,10 +18,7 @@ fn CreateWaitableTimerW(
     manual: bool,
     name: Option<WStr>,
 ) -> Win32<Handle> {
-    named(cx, name, attributes, t::TIMER_ALL_ACCESS, || {
-        let timer: std::sync::Arc<dyn Object> = Timer::new(manual);
-        Ok(timer)
-    })
+    named(cx, name, attributes, t::TIMER_ALL_ACCESS, || Ok(Timer::new(manual)))
 }
 
 /// Creates or opens a waitable timer object with flags. Timers are precise whatever resolution is asked for.
@@ -37,11 +33,7 @@ fn CreateWaitableTimerExW(
     if flags & !(t::CREATE_WAITABLE_TIMER_MANUAL_RESET | t::CREATE_WAITABLE_TIMER_HIGH_RESOLUTION) != 0 {
         return Err(INVALID_PARAMETER);
     }
-    named(cx, name, attributes, access, || {
-        let timer: std::sync::Arc<dyn Object> =
-            Timer::new(flags & t::CREATE_WAITABLE_TIMER_MANUAL_RESET != 0);
-        Ok(timer)
-    })
+    named(cx, name, attributes, access, || Ok(Timer::new(flags & t::CREATE_WAITABLE_TIMER_MANUAL_RESET != 0)))
 }
 
 /// Opens an existing named waitable timer object.

@@ -1,4 +1,4 @@
-//! `timezoneapi.h`: dates and time zones. File times to and from local time are in `fileapi`'s files.
+//! `timezoneapi.h` and the conversions of times of day in other headers: dates, time zones, MS-DOS dates.
 
 use transom_sdk::{Cx, Guest, In, Out, Ptr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::time::calendar::{SystemTime, date_from_days};
@@ -258,6 +258,57 @@ fn TzSpecificLocalTimeToSystemTimeEx(
         }
     };
     Ok(out.write(cx, date(utc)?)?)
+}
+
+/// Converts a file time to MS-DOS date and time values: two seconds is the finest, 1980 to 2107 the range.
+#[shim(kernel32)]
+fn FileTimeToDosDateTime(cx: &Cx, time: Ptr<u32>, day: Out<u16>, clock: Out<u16>) -> Win32<()> {
+    let t = SystemTime::from_file_time(time.cast::<i64>().read(cx)?).ok_or(INVALID_PARAMETER)?;
+    if !(1980..=2107).contains(&t.year) {
+        return Err(INVALID_PARAMETER);
+    }
+    day.write(cx, (t.year - 1980) << 9 | t.month << 5 | t.day)?;
+    Ok(clock.write(cx, t.hour << 11 | t.minute << 5 | t.second / 2)?)
+}
+
+/// Converts MS-DOS date and time values to a file time.
+#[shim(kernel32)]
+fn DosDateTimeToFileTime(cx: &Cx, day: u16, clock: u16, out: Ptr<u32>) -> Win32<()> {
+    let date = SystemTime {
+        year: 1980 + (day >> 9),
+        month: day >> 5 & 0xF,
+        day: day & 0x1F,
+        hour: clock >> 11,
+        minute: clock >> 5 & 0x3F,
+        second: (clock & 0x1F) * 2,
+        ..SystemTime::default()
+    };
+    Ok(write_file_time(cx, out, date.to_file_time().ok_or(INVALID_PARAMETER)?)?)
+}
+
+/// Converts a file time to local time, by today's offset from UTC, as documented.
+#[shim(kernel32)]
+fn FileTimeToLocalFileTime(cx: &Cx, time: Ptr<u32>, out: Ptr<u32>) -> Win32<()> {
+    let time = time.cast::<i64>().read(cx)?;
+    if time < 0 {
+        return Err(INVALID_PARAMETER);
+    }
+    Ok(write_file_time(cx, out, time.saturating_add(current_offset(cx)))?)
+}
+
+/// Converts a local file time to UTC, by today's offset.
+#[shim(kernel32)]
+fn LocalFileTimeToFileTime(cx: &Cx, time: Ptr<u32>, out: Ptr<u32>) -> Win32<()> {
+    let time = time.cast::<i64>().read(cx)?;
+    if time < 0 {
+        return Err(INVALID_PARAMETER);
+    }
+    Ok(write_file_time(cx, out, time.saturating_sub(current_offset(cx)))?)
+}
+
+/// What local time is ahead of UTC now, in units of 100 ns.
+fn current_offset(cx: &Cx) -> i64 {
+    i64::from(zone(cx).offset_at(time::system_time()).seconds) * SECOND
 }
 
 /// Sets the current time zone: needs a privilege that is not held.
