@@ -6,6 +6,7 @@
 //! guest's arguments, call that logic and the NT services, and write results back.
 
 mod clock;
+mod eh;
 mod io;
 mod rt;
 mod stdio;

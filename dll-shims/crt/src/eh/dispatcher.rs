@@ -1,0 +1,39 @@
+//! DISPATCHER_CONTEXT as handlers read it: the fields that x86-64 and ARM64 have alike.
+
+use transom_sdk::mem::{self, BadAddress};
+
+/// The fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dispatcher {
+    pub(crate) at: u64,
+    pub(crate) control_pc: u64,
+    pub(crate) image_base: u64,
+    pub(crate) function_entry: u64,
+    pub(crate) target_ip: u64,
+    pub(crate) handler_data: u64,
+    pub(crate) scope_index: u32,
+}
+
+/// Offset of ScopeIndex.
+const SCOPE_INDEX: u64 = 0x48;
+
+impl Dispatcher {
+    #[expect(clippy::cast_possible_truncation, reason = "the low half is the field")]
+    pub(crate) fn load(at: u64) -> Result<Self, BadAddress> {
+        let w: [u64; 10] = mem::read(at)?;
+        Ok(Self {
+            at,
+            control_pc: w[0],
+            image_base: w[1],
+            function_entry: w[2],
+            target_ip: w[4],
+            handler_data: w[7],
+            scope_index: w[9] as u32,
+        })
+    }
+
+    /// Notes how far a handler has come, for an unwind that collides with it.
+    pub(crate) fn set_scope_index(&self, index: u32) -> Result<(), BadAddress> {
+        mem::write(self.at + SCOPE_INDEX, &index)
+    }
+}
