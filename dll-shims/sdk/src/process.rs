@@ -482,6 +482,26 @@ impl Host for Process {
         self.dispatch_exception(cx, &record, context);
     }
 
+    fn early_fault(&self, address: u64) -> bool {
+        /// The farthest below the stack's limit that a guard page can be.
+        const NEAR: u64 = 1 << 20;
+        Cx::with_current(|cx| {
+            // The TEB is memory that is always there; a guest that took it away gets a fault of its own.
+            let Ok((limit, _)) = cx.teb().stack() else { return false };
+            if limit.wrapping_sub(address) > NEAR {
+                return false;
+            }
+            match self.memory.grow_stack_with_room(address) {
+                Some(limit) => {
+                    let _ = cx.teb().set_stack_limit(limit);
+                    true
+                }
+                None => false,
+            }
+        })
+        .unwrap_or(false)
+    }
+
     fn thunks(&self) -> &ThunkTable {
         &self.thunks
     }

@@ -23,10 +23,13 @@ pub enum Growth {
     None,
     /// The stack has grown; the new `StackLimit`.
     Grown(u64),
-    /// No room is left: `STATUS_STACK_OVERFLOW`. The page of the fault and the few above the last are now usable, for
-    /// the handlers; the new `StackLimit`.
+    /// No room is left: `STATUS_STACK_OVERFLOW`. What was kept for the handlers is usable now; the new `StackLimit`.
     Overflow(u64),
 }
+
+/// The lowest stack address that is not kept: the page that is never committed, the pages for the handlers of a stack
+/// overflow, and the last guard page lie below.
+const FLOOR: u64 = 6 * PAGE;
 
 /// How far a stack grows at one fault. Windows grows by a page; more saves faults and touches no memory.
 const STEP: u64 = 16 * PAGE;
@@ -40,8 +43,7 @@ impl Memory {
     pub fn allocate_stack(&self, reserve: u64, commit: u64) -> Result<Stack> {
         let absurd = Status(STATUS_INVALID_PARAMETER);
         let commit = align_up(commit.max(PAGE), PAGE).ok_or(absurd)?;
-        // Three pages below the committed part: the guard, and the two that are never committed.
-        let least = commit.checked_add(3 * PAGE).ok_or(absurd)?;
+        let least = commit.checked_add(FLOOR).ok_or(absurd)?;
         let size = align_up(reserve.max(least), GRANULARITY).ok_or(absurd)?;
         if size > self.bounds.end {
             return Err(absurd);
@@ -68,6 +70,21 @@ impl Memory {
         Ok(Stack { allocation_base: range.base, limit, base })
     }
 
+    /// As [`Memory::grow_stack`], but leaves a stack alone that is full. The new `StackLimit` if it has grown.
+    pub fn grow_stack_with_room(&self, address: u64) -> Option<u64> {
+        let page = page_down(address);
+        let state = self.lock();
+        let (base, _) = state.region_at(page).filter(|(_, region)| region.stack)?;
+        if page < base + FLOOR {
+            return None;
+        }
+        drop(state);
+        match self.grow_stack(address) {
+            Growth::Grown(limit) => Some(limit),
+            Growth::None | Growth::Overflow(_) => None,
+        }
+    }
+
     /// If `address` lies in the guard page of a stack made by [`Memory::allocate_stack`], commits it and moves the
     /// guard page down. For fault handlers, to be asked before [`Memory::take_guard_page`].
     pub fn grow_stack(&self, address: u64) -> Growth {
@@ -77,14 +94,15 @@ impl Memory {
         if !region.stack || region.protect_at(page) & PAGE_GUARD == 0 {
             return Growth::None;
         }
-        // The lowest page stays reserved for good; the guard page lies above it. Where that leaves no room for another
-        // guard, the stack is full.
-        let floor = base + 2 * PAGE;
+        // The lowest page stays reserved for good; then come the pages for handlers, and above them the last guard page. Where that
+        // leaves no room for another guard, the stack is full.
+        let floor = base + FLOOR;
         let limit = page.saturating_sub(STEP - PAGE).max(floor).min(page);
         let full = page < floor;
+        let lowest = base + PAGE;
         let prot = protect::host(PAGE_READWRITE, self.executes());
         let (start, growth) =
-            if full { (page, Growth::Overflow(page)) } else { (limit, Growth::Grown(limit)) };
+            if full { (lowest, Growth::Overflow(lowest)) } else { (limit, Growth::Grown(limit)) };
         let reserved_below = start == page || region.all(start, page, |protect| protect == 0);
         let start = if reserved_below { start } else { page };
         if host::protect(start, page + PAGE - start, prot).is_err() {

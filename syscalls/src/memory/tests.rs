@@ -308,11 +308,11 @@ fn stacks_grow_to_their_end() {
 #[test]
 fn the_last_pages_of_a_stack_are_used() {
     let memory = Memory::new(8, true);
-    let stack = memory.allocate_stack(0x1_0000, 0xd000).unwrap();
+    let stack = memory.allocate_stack(0x1_0000, 0xa000).unwrap();
     let bottom = stack.allocation_base;
-    assert_eq!(stack.limit, bottom + 3 * PAGE);
-    assert_eq!(memory.grow_stack(stack.limit - 1), Growth::Grown(bottom + 2 * PAGE));
-    assert_eq!(memory.grow_stack(bottom + PAGE), Growth::Overflow(bottom + PAGE));
+    assert_eq!(stack.limit, bottom + 6 * PAGE);
+    assert_eq!(memory.grow_stack_with_room(stack.limit - 1), None);
+    assert_eq!(memory.grow_stack(stack.limit - 1), Growth::Overflow(bottom + PAGE));
     assert_eq!(memory.grow_stack(bottom + PAGE), Growth::None);
     memory.free(bottom, 0, MEM_RELEASE).unwrap();
 }
