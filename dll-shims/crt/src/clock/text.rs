@@ -11,24 +11,24 @@ use crate::rt::invalid::{self, invalid};
 use crate::time::{self, Tm};
 
 /// The text of `asctime`.
-fn text<U: Text>(cx: &Cx, tm: &Tm) -> Crt<Vec<U>> {
-    let text = time::asctime(tm).ok_or_else(|| invalid(cx, EINVAL))?;
+fn text<U: Text>(cx: &Cx, tm: &Tm, msvcrt: bool) -> Crt<Vec<U>> {
+    let text = time::asctime(tm, msvcrt).ok_or_else(|| invalid(cx, EINVAL))?;
     Ok(text.bytes().map(U::from_ascii).collect())
 }
 
 /// Text in the thread's buffer.
-fn give<U: Text>(cx: &Cx, tm: &Tm) -> Crt<Ptr<U>> {
+fn give<U: Text>(cx: &Cx, tm: &Tm, msvcrt: bool) -> Crt<Ptr<U>> {
     let at = area::at(cx, if U::WIDE { area::WASCTIME } else { area::ASCTIME });
-    guest::put(at, &text::<U>(cx, tm)?)?;
+    guest::put(at, &text::<U>(cx, tm, msvcrt)?)?;
     Ok(Ptr::new(at))
 }
 
 /// Text in a caller's buffer.
-fn copy<U: Text>(cx: &Cx, to: Ptr<U>, size: usize, tm: &Tm) -> Crt<i32> {
+fn copy<U: Text>(cx: &Cx, to: Ptr<U>, size: usize, tm: &Tm, msvcrt: bool) -> Crt<i32> {
     invalid::check(cx, !to.is_null() && size > 0)?;
     mem::write(to.addr(), &U::NUL)?;
     invalid::check(cx, size >= 26)?;
-    guest::put(to.addr(), &text::<U>(cx, tm)?)?;
+    guest::put(to.addr(), &text::<U>(cx, tm, msvcrt)?)?;
     Ok(0)
 }
 
@@ -64,41 +64,79 @@ fn format<U: Text>(
 }
 
 /// Text of local time.
-#[shim(msvcrt(asctime), ucrtbase(asctime))]
-fn _asctime(cx: &Cx, fields: Ptr<u8>) -> Crt<Ptr<u8>> {
+#[shim(msvcrt(asctime))]
+fn asctime_msvcrt(cx: &Cx, fields: Ptr<u8>) -> Crt<Ptr<u8>> {
     invalid::check(cx, !fields.is_null())?;
-    give(cx, &fields::load(fields)?)
+    give(cx, &fields::load(fields)?, true)
 }
 
 /// Text of local time.
-#[shim(msvcrt(asctime_s), ucrtbase(asctime_s), fails = 22)]
-fn _asctime_s(cx: &Cx, to: Ptr<u8>, size: usize, fields: Ptr<u8>) -> Crt<i32> {
+#[shim(ucrtbase(asctime))]
+fn asctime_ucrtbase(cx: &Cx, fields: Ptr<u8>) -> Crt<Ptr<u8>> {
     invalid::check(cx, !fields.is_null())?;
-    copy(cx, to, size, &fields::load(fields)?)
+    give(cx, &fields::load(fields)?, false)
+}
+
+/// Text of local time.
+#[shim(msvcrt(asctime_s), fails = 22)]
+fn asctime_s_msvcrt(cx: &Cx, to: Ptr<u8>, size: usize, fields: Ptr<u8>) -> Crt<i32> {
+    invalid::check(cx, !fields.is_null())?;
+    copy(cx, to, size, &fields::load(fields)?, true)
+}
+
+/// Text of local time.
+#[shim(ucrtbase(asctime_s), fails = 22)]
+fn asctime_s_ucrtbase(cx: &Cx, to: Ptr<u8>, size: usize, fields: Ptr<u8>) -> Crt<i32> {
+    invalid::check(cx, !fields.is_null())?;
+    copy(cx, to, size, &fields::load(fields)?, false)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase)]
-fn _ctime64(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
-    give(cx, &local(cx, time, true)?)
+#[shim(msvcrt(_ctime64))]
+fn ctime64_msvcrt(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
+    give(cx, &local(cx, time, true)?, true)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase, fails = 22)]
-fn _ctime64_s(cx: &Cx, to: Ptr<u8>, size: usize, time: Ptr<u8>) -> Crt<i32> {
-    copy(cx, to, size, &local(cx, time, true)?)
+#[shim(ucrtbase(_ctime64))]
+fn ctime64_ucrtbase(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
+    give(cx, &local(cx, time, true)?, false)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase)]
-fn _ctime32(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
-    give(cx, &local(cx, time, false)?)
+#[shim(msvcrt(_ctime64_s), fails = 22)]
+fn ctime64_s_msvcrt(cx: &Cx, to: Ptr<u8>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, true)?, true)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase, fails = 22)]
-fn _ctime32_s(cx: &Cx, to: Ptr<u8>, size: usize, time: Ptr<u8>) -> Crt<i32> {
-    copy(cx, to, size, &local(cx, time, false)?)
+#[shim(ucrtbase(_ctime64_s), fails = 22)]
+fn ctime64_s_ucrtbase(cx: &Cx, to: Ptr<u8>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, true)?, false)
+}
+
+/// Text of a time.
+#[shim(msvcrt(_ctime32))]
+fn ctime32_msvcrt(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
+    give(cx, &local(cx, time, false)?, true)
+}
+
+/// Text of a time.
+#[shim(ucrtbase(_ctime32))]
+fn ctime32_ucrtbase(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
+    give(cx, &local(cx, time, false)?, false)
+}
+
+/// Text of a time.
+#[shim(msvcrt(_ctime32_s), fails = 22)]
+fn ctime32_s_msvcrt(cx: &Cx, to: Ptr<u8>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, false)?, true)
+}
+
+/// Text of a time.
+#[shim(ucrtbase(_ctime32_s), fails = 22)]
+fn ctime32_s_ucrtbase(cx: &Cx, to: Ptr<u8>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, false)?, false)
 }
 
 /// Formats a time.
@@ -143,8 +181,8 @@ fn strftime_l_ucrtbase(
 
 /// Text of a time.
 #[shim(msvcrt(ctime))]
-fn _ctime(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
-    give(cx, &local(cx, time, cx.is_64())?)
+fn ctime_msvcrt(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u8>> {
+    give(cx, &local(cx, time, cx.is_64())?, true)
 }
 
 /// The date as text.
@@ -172,41 +210,79 @@ fn _strtime(cx: &Cx, to: Ptr<u8>) -> Crt<Ptr<u8>> {
 }
 
 /// Text of local time.
-#[shim(msvcrt(_wasctime), ucrtbase(_wasctime))]
-fn _wasctime(cx: &Cx, fields: Ptr<u8>) -> Crt<Ptr<u16>> {
+#[shim(msvcrt(_wasctime))]
+fn wasctime_msvcrt(cx: &Cx, fields: Ptr<u8>) -> Crt<Ptr<u16>> {
     invalid::check(cx, !fields.is_null())?;
-    give(cx, &fields::load(fields)?)
+    give(cx, &fields::load(fields)?, true)
 }
 
 /// Text of local time.
-#[shim(msvcrt(_wasctime_s), ucrtbase(_wasctime_s), fails = 22)]
-fn _wasctime_s(cx: &Cx, to: Ptr<u16>, size: usize, fields: Ptr<u8>) -> Crt<i32> {
+#[shim(ucrtbase(_wasctime))]
+fn wasctime_ucrtbase(cx: &Cx, fields: Ptr<u8>) -> Crt<Ptr<u16>> {
     invalid::check(cx, !fields.is_null())?;
-    copy(cx, to, size, &fields::load(fields)?)
+    give(cx, &fields::load(fields)?, false)
+}
+
+/// Text of local time.
+#[shim(msvcrt(_wasctime_s), fails = 22)]
+fn wasctime_s_msvcrt(cx: &Cx, to: Ptr<u16>, size: usize, fields: Ptr<u8>) -> Crt<i32> {
+    invalid::check(cx, !fields.is_null())?;
+    copy(cx, to, size, &fields::load(fields)?, true)
+}
+
+/// Text of local time.
+#[shim(ucrtbase(_wasctime_s), fails = 22)]
+fn wasctime_s_ucrtbase(cx: &Cx, to: Ptr<u16>, size: usize, fields: Ptr<u8>) -> Crt<i32> {
+    invalid::check(cx, !fields.is_null())?;
+    copy(cx, to, size, &fields::load(fields)?, false)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase)]
-fn _wctime64(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
-    give(cx, &local(cx, time, true)?)
+#[shim(msvcrt(_wctime64))]
+fn wctime64_msvcrt(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
+    give(cx, &local(cx, time, true)?, true)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase, fails = 22)]
-fn _wctime64_s(cx: &Cx, to: Ptr<u16>, size: usize, time: Ptr<u8>) -> Crt<i32> {
-    copy(cx, to, size, &local(cx, time, true)?)
+#[shim(ucrtbase(_wctime64))]
+fn wctime64_ucrtbase(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
+    give(cx, &local(cx, time, true)?, false)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase)]
-fn _wctime32(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
-    give(cx, &local(cx, time, false)?)
+#[shim(msvcrt(_wctime64_s), fails = 22)]
+fn wctime64_s_msvcrt(cx: &Cx, to: Ptr<u16>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, true)?, true)
 }
 
 /// Text of a time.
-#[shim(msvcrt, ucrtbase, fails = 22)]
-fn _wctime32_s(cx: &Cx, to: Ptr<u16>, size: usize, time: Ptr<u8>) -> Crt<i32> {
-    copy(cx, to, size, &local(cx, time, false)?)
+#[shim(ucrtbase(_wctime64_s), fails = 22)]
+fn wctime64_s_ucrtbase(cx: &Cx, to: Ptr<u16>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, true)?, false)
+}
+
+/// Text of a time.
+#[shim(msvcrt(_wctime32))]
+fn wctime32_msvcrt(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
+    give(cx, &local(cx, time, false)?, true)
+}
+
+/// Text of a time.
+#[shim(ucrtbase(_wctime32))]
+fn wctime32_ucrtbase(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
+    give(cx, &local(cx, time, false)?, false)
+}
+
+/// Text of a time.
+#[shim(msvcrt(_wctime32_s), fails = 22)]
+fn wctime32_s_msvcrt(cx: &Cx, to: Ptr<u16>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, false)?, true)
+}
+
+/// Text of a time.
+#[shim(ucrtbase(_wctime32_s), fails = 22)]
+fn wctime32_s_ucrtbase(cx: &Cx, to: Ptr<u16>, size: usize, time: Ptr<u8>) -> Crt<i32> {
+    copy(cx, to, size, &local(cx, time, false)?, false)
 }
 
 /// Formats a time.
@@ -251,8 +327,8 @@ fn wcsftime_l_ucrtbase(
 
 /// Text of a time.
 #[shim(msvcrt(_wctime))]
-fn _wctime(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
-    give(cx, &local(cx, time, cx.is_64())?)
+fn wctime_msvcrt(cx: &Cx, time: Ptr<u8>) -> Crt<Ptr<u16>> {
+    give(cx, &local(cx, time, cx.is_64())?, true)
 }
 
 /// The date as text.

@@ -268,6 +268,7 @@ impl<U: Unit, A: ArgSource, S: Sink<U>> Engine<'_, U, A, S> {
             alternate: spec.alternate,
             msvcrt: self.options.msvcrt,
             three_digits: self.options.three_digit_exponents,
+            ties_away: self.options.ties_away,
         };
         float::write(&mut text, value, style);
         let Text { bytes, len, split, zeros, number } = text;

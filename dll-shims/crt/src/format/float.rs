@@ -1,8 +1,8 @@
 //! Text of floating-point numbers: `%e %f %g %a`, and the two spellings of what is not a number.
 //!
 //! Digits are exact: the common `%f` is computed in 128-bit integers, everything else comes from Rust's own exact
-//! formatting, which rounds half to even as ucrt does since Windows 10 2004. msvcrt rounds exact halves away from zero,
-//! which is applied on top.
+//! formatting, which rounds half to even as ucrt does since Windows 10 2004. Before that, and in msvcrt, exact halves are rounded away
+//! from zero, which is applied on top.
 
 use core::fmt::Write as _;
 
@@ -63,6 +63,8 @@ pub(super) struct Style {
     pub(super) alternate: bool,
     pub(super) msvcrt: bool,
     pub(super) three_digits: bool,
+    /// Exact halves are rounded away from zero.
+    pub(super) ties_away: bool,
 }
 
 /// Formats `|value|` into `out`.
@@ -88,7 +90,11 @@ pub(super) fn write(out: &mut Text<'_>, value: f64, style: Style) {
 pub fn float_text(value: f64, kind: u8, precision: Option<usize>, msvcrt: bool) -> String {
     let mut buffer = [0u8; LARGE];
     let mut text = Text::new(&mut buffer);
-    write(&mut text, value, Style { kind, precision, alternate: false, msvcrt, three_digits: msvcrt });
+    write(
+        &mut text,
+        value,
+        Style { kind, precision, alternate: false, msvcrt, three_digits: msvcrt, ties_away: msvcrt },
+    );
     let mut s = String::new();
     if value.is_sign_negative() {
         s.push('-');
@@ -128,7 +134,7 @@ fn fixed(out: &mut Text<'_>, value: f64, style: Style) {
     let wanted = style.precision.unwrap_or(6);
     let precision = clamp(out, wanted);
     // A tie rounds up when it is no longer one.
-    let tie = style.msvcrt && is_tie(value, i32::try_from(precision).unwrap_or(0));
+    let tie = style.ties_away && is_tie(value, i32::try_from(precision).unwrap_or(0));
     let value = if tie { value.next_up() } else { value };
     if !fixed_fast(out, value, precision) {
         let _ = write!(out, "{value:.precision$}");
@@ -193,14 +199,14 @@ fn fixed_fast(out: &mut Text<'_>, value: f64, precision: usize) -> bool {
 }
 
 /// Digits (`d.ddd`, `digits` in all) into `out`; returns the decimal exponent.
-fn digits(out: &mut Text<'_>, value: f64, digits: usize, msvcrt: bool) -> i32 {
+fn digits(out: &mut Text<'_>, value: f64, digits: usize, ties_away: bool) -> i32 {
     let precision = digits - 1;
     let start = out.len;
     let _ = write!(out, "{value:.precision$e}");
     let (at, exponent) = split_exponent(out, start);
     // Rounding may have carried into a new digit, which moves the place where the tie would be.
     let places = i32::try_from(precision).unwrap_or(0);
-    if msvcrt && (is_tie(value, places - exponent) || is_tie(value, places - exponent + 1)) {
+    if ties_away && (is_tie(value, places - exponent) || is_tie(value, places - exponent + 1)) {
         let decimals = places - exponent_floor(value, exponent);
         if is_tie(value, decimals) {
             let moved = value.next_up();
@@ -245,7 +251,7 @@ fn exponent_text(out: &mut Text<'_>, exponent: i32, three: bool) {
 
 fn scientific(out: &mut Text<'_>, value: f64, style: Style) {
     let precision = clamp(out, style.precision.unwrap_or(6));
-    let exponent = digits(out, value, precision + 1, style.msvcrt);
+    let exponent = digits(out, value, precision + 1, style.ties_away);
     if precision == 0 && style.alternate {
         out.push(b'.');
     }
@@ -256,7 +262,7 @@ fn scientific(out: &mut Text<'_>, value: f64, style: Style) {
 fn general(out: &mut Text<'_>, value: f64, style: Style) {
     let wanted = style.precision.unwrap_or(6).max(1);
     let significant = wanted.min(MAX_DIGITS);
-    let exponent = digits(out, value, significant, style.msvcrt);
+    let exponent = digits(out, value, significant, style.ties_away);
     let small = exponent < -4 || i64::from(exponent) >= i64::try_from(wanted).unwrap_or(i64::MAX);
     if small {
         if style.alternate {

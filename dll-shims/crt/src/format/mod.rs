@@ -39,7 +39,7 @@ pub enum Error {
 /// Result of one step of formatting.
 pub type Result<T> = core::result::Result<T, Error>;
 
-/// How a printf function behaves. The first five mirror ucrt's `_CRT_INTERNAL_PRINTF_*` option bits.
+/// How a printf function behaves. The first six mirror ucrt's `_CRT_INTERNAL_PRINTF_*` option bits.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "independent option bits of the interface")]
 pub struct Options {
@@ -54,6 +54,8 @@ pub struct Options {
     pub msvcrt: bool,
     /// Bit 4, `LEGACY_THREE_DIGIT_EXPONENTS`: at least three exponent digits.
     pub three_digit_exponents: bool,
+    /// Exact halves are rounded away from zero: without bit 5, `STANDARD_ROUNDING`, and always in msvcrt.
+    pub ties_away: bool,
     /// Whether `%n` is enabled (`_set_printf_count_output`).
     pub count_output: bool,
     /// Whether the function takes positional parameters (`_printf_p`).
@@ -74,6 +76,7 @@ impl Options {
             legacy_wide: true,
             msvcrt: true,
             three_digit_exponents: true,
+            ties_away: true,
             count_output: true,
             positional: false,
             pointer_size,
@@ -90,6 +93,7 @@ impl Options {
             legacy_wide: bits & 4 != 0,
             msvcrt: bits & 8 != 0,
             three_digit_exponents: bits & 16 != 0,
+            ties_away: bits & 32 == 0,
             count_output: false,
             positional: false,
             pointer_size,

@@ -68,7 +68,7 @@ impl ArgSource for Args {
 const FIRST: u64 = 1 << 32;
 
 fn ucrt() -> Options {
-    Options::ucrt(4, 8, Charset::C)
+    Options::ucrt(4 | 32, 8, Charset::C)
 }
 
 fn narrow(options: &Options, f: &str, mut args: Args) -> Result<String> {

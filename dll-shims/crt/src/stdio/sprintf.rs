@@ -29,6 +29,8 @@ fn print<U: GuestUnit>(
         long = guest::string(text.addr())?;
         &long[..]
     };
+    // Without a buffer the limited functions count.
+    let limit = if buffer.is_null() && limit == Limit::Legacy(0) { Limit::Count } else { limit };
     let capacity = if buffer.is_null() { 0 } else { limit.capacity() };
     let mut args = GuestArgs::new(cx, args);
     let mut sink = GuestSink::new(buffer.addr(), capacity);

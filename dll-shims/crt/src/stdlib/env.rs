@@ -1,7 +1,7 @@
 //! The environment (stdlib.h): kept as UTF-16 here, and shown to guests as arrays of strings that are made when asked for.
 //!
 //! The block in the process parameters, which `GetEnvironmentStringsW` gives out, is where it comes from.
-//! Changes made with `_putenv` stay in the runtime: `GetEnvironmentVariableW` does not see them.
+//! Changes made with `_putenv` are passed on to kernel32; `getenv` does not see those of `SetEnvironmentVariableW`.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -13,6 +13,7 @@ use crate::rt::errno::{EINVAL, ERANGE};
 use crate::rt::globals::{self, Var};
 use crate::rt::guest;
 use crate::rt::invalid::{self, invalid};
+use crate::stdlib::kernel32;
 
 /// The variables, as `NAME=value`.
 #[derive(Default)]
@@ -125,7 +126,21 @@ pub(crate) fn set(cx: &Cx, name: &[u16], value: &[u16]) -> Crt<()> {
             all.push(Variable { text, copies: [0; 2] });
         }
     });
-    refresh(cx)
+    refresh(cx)?;
+    publish(cx, name, value)
+}
+
+/// Passes a change on to `SetEnvironmentVariableW`, whose block other runtimes and child processes see.
+fn publish(cx: &Cx, name: &[u16], value: &[u16]) -> Crt<()> {
+    let heap = cx.heaps().process();
+    let at = globals::allocate(cx, (name.len() + value.len() + 2) as u64 * 2)?;
+    let value_at = at + (name.len() as u64 + 1) * 2;
+    guest::put(at, name)?;
+    guest::put(value_at, value)?;
+    let given = if value.is_empty() { 0 } else { value_at };
+    let outcome = kernel32::call(cx, "SetEnvironmentVariableW", &[at, given]);
+    let _ = heap.free(at);
+    outcome.map(drop)
 }
 
 fn get<U: Text>(cx: &Cx, name: Ptr<U>) -> Crt<Ptr<U>> {

@@ -24,15 +24,17 @@ fn name<const N: usize>(names: &[&'static str; N], index: i32) -> Option<&'stati
 }
 
 /// The 26 characters of `asctime` without the NUL: `Wed Jan 02 02:03:55 1980\n`. `None` (EINVAL) when a field is out of range.
+/// ucrt pads the day with a blank, msvcrt with a zero.
 #[must_use]
-pub fn asctime(tm: &Tm) -> Option<String> {
+pub fn asctime(tm: &Tm, msvcrt: bool) -> Option<String> {
     let valid = valid_clock(tm) && valid_date(tm) && (0..=8099).contains(&tm.year);
     if !valid {
         return None;
     }
     let (day, month) = (&name(&DAYS, tm.wday)?[..3], &name(&MONTHS, tm.mon)?[..3]);
     let Tm { mday, hour, min, sec, .. } = *tm;
-    Some(format!("{day} {month} {mday:02} {hour:02}:{min:02}:{sec:02} {:04}\n", tm.year + 1900))
+    let mday = if msvcrt { format!("{mday:02}") } else { format!("{mday:2}") };
+    Some(format!("{day} {month} {mday} {hour:02}:{min:02}:{sec:02} {:04}\n", tm.year + 1900))
 }
 
 fn valid_clock(tm: &Tm) -> bool {
@@ -176,14 +178,14 @@ mod tests {
             let tm = gmtime(time).unwrap();
             let expected = core::str::from_utf8(&buffer[..n]).unwrap();
             prop_assert_eq!(text(format.to_str().unwrap(), &tm), Some(expected.to_owned()));
-            prop_assert!(asctime(&tm).is_some_and(|t| t.len() == 25));
+            prop_assert!(asctime(&tm, true).is_some_and(|t| t.len() == 25));
         }
     }
 
     #[test]
     fn forms_of_microsoft() {
         let tm = gmtime(315_626_635).unwrap();
-        assert_eq!(asctime(&tm).as_deref(), Some("Wed Jan 02 02:03:55 1980\n"));
+        assert_eq!(asctime(&tm, true).as_deref(), Some("Wed Jan 02 02:03:55 1980\n"));
         assert_eq!(
             text("%#d %#m %#x %#c", &tm).as_deref(),
             Some("2 1 Wednesday, January 02, 1980 Wednesday, January 02, 1980 02:03:55")
@@ -192,6 +194,6 @@ mod tests {
         assert_eq!(text("%Q", &tm), None);
         assert_eq!(text("%d", &Tm::default()), None);
         assert_eq!(text("%z %Z", &tm).as_deref(), Some("+0000 UTC"));
-        assert_eq!(asctime(&Tm { hour: 24, ..tm }), None);
+        assert_eq!(asctime(&Tm { hour: 24, ..tm }, false), None);
     }
 }
