@@ -179,8 +179,19 @@ pub trait Engine: Send + Sync {
     /// # Safety
     /// As for [`Engine::resume`], with at least one level open.
     unsafe fn leave(&self, block: *mut ThreadBlock, value: u64) -> ! {
+        // SAFETY: the caller's contract: there is a level.
+        let Some(context) = (unsafe { self.leaving(block, value) }) else { std::process::abort() };
+        // SAFETY: the caller's contract; the context is that of the outermost guest function after its return.
+        unsafe { self.resume(block, &context) }
+    }
+
+    /// The registers with which a thread's outermost [`Engine::call`] returns `value`; `None` without a level.
+    ///
+    /// # Safety
+    /// `block` is an attached thread's: the calling one's, or one that is suspended.
+    unsafe fn leaving(&self, block: *mut ThreadBlock, value: u64) -> Option<Context> {
         // SAFETY: levels are linked from live `call` frames.
-        let mut outermost = unsafe { &*(*block).level };
+        let mut outermost = unsafe { (*block).level.as_ref() }?;
         // SAFETY: as above.
         while let Some(previous) = unsafe { outermost.previous.as_ref() } {
             outermost = previous;
@@ -188,8 +199,7 @@ pub trait Engine: Send + Sync {
         let word = self.machine().pointer_size() as u64;
         let mut context = Context::new(self.machine());
         context.set_return(self.return_trap(), outermost.guest_sp + word, value);
-        // SAFETY: the caller's contract; the context is that of the outermost guest function after its return.
-        unsafe { self.resume(block, &context) }
+        Some(context)
     }
 
     /// Mapping or permissions of a guest range changed.

@@ -97,6 +97,23 @@ pub fn yield_execution() {
     std::thread::yield_now();
 }
 
+/// Has every processor that runs a thread of this process pass a memory barrier (`FlushProcessWriteBuffers`).
+pub fn memory_barrier_everywhere() {
+    const GLOBAL: libc::c_int = 1;
+    const PRIVATE_EXPEDITED: libc::c_int = 1 << 3;
+    const REGISTER_PRIVATE_EXPEDITED: libc::c_int = 1 << 4;
+    static REGISTERED: std::sync::Once = std::sync::Once::new();
+    // SAFETY: commands without pointers; where the fast one is not to be had, the slow one does the same.
+    unsafe {
+        REGISTERED.call_once(|| {
+            libc::syscall(libc::SYS_membarrier, REGISTER_PRIVATE_EXPEDITED, 0);
+        });
+        if libc::syscall(libc::SYS_membarrier, PRIVATE_EXPEDITED, 0) < 0 {
+            libc::syscall(libc::SYS_membarrier, GLOBAL, 0);
+        }
+    }
+}
+
 /// The threads of this process that run guest code or ever waited for something, and have not ended.
 #[must_use]
 pub fn list() -> Vec<Arc<ThreadObject>> {

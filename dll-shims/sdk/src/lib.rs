@@ -60,6 +60,7 @@ mod process;
 mod ret;
 mod shim;
 mod state;
+mod suspend;
 mod text;
 mod thread;
 

@@ -79,7 +79,9 @@ impl ThreadStart {
             })?;
             process.modules().attach_tls(self.teb)?;
             let cx = Cx::attach(block, process, self.teb, thread_id);
+            process.begin_suspensions(thread_id, block);
             let result = body(&cx);
+            process.end_suspensions(thread_id);
             process.modules().detach_tls(self.teb.addr);
             process.engine().detach_thread(block);
             result

@@ -48,7 +48,7 @@ fn GetCurrentThread() -> Handle {
 
 /// Creates a thread to execute within the virtual address space of the calling process.
 #[shim(kernel32)]
-fn CreateThread(
+pub(crate) fn CreateThread(
     cx: &Cx,
     attributes: Ptr<SecurityAttributes>,
     stack_size: usize,
@@ -90,8 +90,11 @@ fn thread_body(cx: &Cx, start: Func, parameter: u64) -> u32 {
     cx.modules().thread_attach(cx);
     #[expect(clippy::cast_possible_truncation, reason = "an exit code is 32 bits wide")]
     let code = cx.call(start, &[parameter]) as u32;
-    super::fibersapi::run_callbacks(cx);
-    cx.modules().thread_detach(cx);
+    // A thread that another one has terminated runs nothing more.
+    if !thread::current().is_terminating() {
+        super::fibersapi::run_callbacks(cx);
+        cx.modules().thread_detach(cx);
+    }
     code
 }
 
@@ -138,7 +141,7 @@ fn ResumeThread(cx: &Cx, thread: Handle) -> Win32<u32> {
     if let Some(main) = main_thread(cx, thread)? {
         return Ok(main.resume());
     }
-    Ok(thread_of(cx, thread, t::THREAD_SUSPEND_RESUME)?.resume())
+    Ok(cx.process().resume_thread(&*thread_of(cx, thread, t::THREAD_SUSPEND_RESUME)?))
 }
 
 /// Retrieves the thread identifier of the specified thread.
