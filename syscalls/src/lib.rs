@@ -20,6 +20,7 @@ pub mod pool;
 pub mod port;
 pub mod process;
 pub mod random;
+pub mod registry;
 #[cfg(test)]
 mod scratch;
 pub mod section;

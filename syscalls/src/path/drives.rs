@@ -47,6 +47,8 @@ const Z: usize = 25;
 pub(super) struct Drives {
     /// Host directories without a trailing slash (`/` is empty), by letter.
     roots: [Option<Box<[u8]>>; 26],
+    /// Directory of Transom's state for the user.
+    state: PathBuf,
     user: String,
     c_ready: Once,
 }
@@ -66,7 +68,7 @@ impl Drives {
         if !own_c {
             c_ready.call_once(|| {});
         }
-        Ok(Self { roots, user: config.user(), c_ready })
+        Ok(Self { roots, state: config.root(), user: config.user(), c_ready })
     }
 
     /// The host directory of a drive, without a trailing slash. Creates `C:` on first use.
@@ -77,6 +79,16 @@ impl Drives {
             self.c_ready.call_once(|| self.create_c(Path::new(OsStr::from_bytes(root))));
         }
         Some(root)
+    }
+
+    /// The directory of Transom's state for the user, which need not exist.
+    pub(super) fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The name of the folder under `C:\Users`.
+    pub(super) fn user(&self) -> &str {
+        &self.user
     }
 
     /// Bit 0 is `A:`.

@@ -89,6 +89,18 @@ impl Namespace {
         Ok(names)
     }
 
+    /// The directory of Transom's state for the user (`--root`), which need not exist.
+    #[must_use]
+    pub fn state_folder(&self) -> &std::path::Path {
+        self.drives.state()
+    }
+
+    /// The user's folder: `C:\Users\name`.
+    #[must_use]
+    pub fn profile(&self) -> String {
+        format!("C:\\Users\\{}", self.drives.user())
+    }
+
     /// The current directory and those of other drives.
     #[must_use]
     pub fn current(&self) -> Arc<Current> {

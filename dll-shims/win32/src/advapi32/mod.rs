@@ -1,3 +1,4 @@
-//! advapi32.dll: security, registry, random numbers.
+//! advapi32.dll: random numbers, the registry, security.
 
 pub(crate) mod random;
+pub(crate) mod registry;
