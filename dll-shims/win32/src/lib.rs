@@ -10,6 +10,7 @@ pub(crate) mod shell32;
 pub(crate) mod user32;
 pub(crate) mod version;
 pub(crate) mod winmm;
+pub(crate) mod ws2_32;
 
 /// Connects a process to this crate's services: exception dispatch and unwinding.
 pub fn install(process: &transom_sdk::Process) {

@@ -35,6 +35,7 @@ pub(crate) mod threads;
 pub(crate) mod timezoneapi;
 pub(crate) mod utilapiset;
 pub(crate) mod version;
+pub(crate) mod werapi;
 pub(crate) mod winbase_format;
 pub(crate) mod winbase_memory;
 pub(crate) mod winbase_strings;

@@ -1,0 +1,3 @@
+//! ws2_32.dll: Windows Sockets.
+
+pub(crate) mod winsock2;
