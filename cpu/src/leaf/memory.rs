@@ -18,10 +18,10 @@ use crate::machine::Machine;
 /// Copies of more bytes bypass the caches: about what fits beside other data in a last-level cache.
 const BYPASS: i32 = 12 << 20;
 
-/// Whether the host has AVX2, and so native guest code too.
+/// Whether guest code has AVX2: if it runs on a host that does, and is not translated (Unicorn's processors have none).
 pub(super) fn has_avx2() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return std::is_x86_feature_detected!("avx2");
+    return !crate::signals::is_guest_emulated() && std::is_x86_feature_detected!("avx2");
     #[cfg(not(target_arch = "x86_64"))]
     false
 }

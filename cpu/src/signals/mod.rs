@@ -84,6 +84,12 @@ pub fn guest_is_emulated() {
     EMULATED.store(true, Ordering::SeqCst);
 }
 
+/// Whether [`guest_is_emulated`] was called.
+#[must_use]
+pub fn is_guest_emulated() -> bool {
+    EMULATED.load(Ordering::Relaxed)
+}
+
 /// Installs a handler for an asynchronous signal. This is the only safe way to take a signal in a process that may
 /// run native-32; see the module documentation.
 ///
