@@ -1,7 +1,9 @@
 //! ntdll.dll: what is not exported by another DLL under another name.
 
 pub(crate) mod exception;
+pub(crate) mod files;
 pub(crate) mod numbers;
+pub(crate) mod objects;
 pub(crate) mod probe;
 pub(crate) mod process_information;
 pub(crate) mod string_conversion;
