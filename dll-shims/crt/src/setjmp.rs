@@ -63,13 +63,13 @@ fn jump(cx: &Cx, buffer: u64, value: u32) -> Result<(), BadAddress> {
             address: 0,
             parameters: Parameters::new(&[buffer]),
         };
-        let sp = context.sp().wrapping_sub(256) & !15;
-        let at = record.store(cx, sp.wrapping_sub(0xA0))?;
+        let at = record.store(cx, context.sp().wrapping_sub(0xA0) & !15)?;
         let unwind = Unwind {
             target_frame: frame,
             target_ip: target.pc(),
             record: at,
             value: value.into(),
+            below: at,
             then: None,
         };
         cx.unwind(&unwind, &mut context);

@@ -77,7 +77,7 @@ impl fmt::Debug for Parameters {
 }
 
 /// An exception: the parts of EXCEPTION_RECORD that are not pointers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     /// ExceptionCode.
     pub code: u32,
@@ -110,6 +110,8 @@ pub struct Unwind {
     pub record: u64,
     /// What the integer result register will hold.
     pub value: u64,
+    /// Guest stack pointer below which memory is free, if that is not the context's (which it is if this is 0).
+    pub below: u64,
     /// Host code to run at the target (64-bit guests): the C++ runtime's catch blocks, which run on top of the
     /// unwound frames because the exception object still lies there.
     pub then: Option<Consolidate>,

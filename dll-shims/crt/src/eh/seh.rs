@@ -81,7 +81,7 @@ fn search(
                 target_ip: d.image_base + u64::from(scope.target),
                 record,
                 value: code.into(),
-                then: None,
+                ..Unwind::default()
             };
             cx.unwind(&unwind, &mut cx.caller_context());
         }

@@ -104,7 +104,7 @@ pub(crate) fn unwind(cx: &Cx, request: &Unwind, context: &mut Context) {
 }
 
 fn try_unwind(cx: &Cx, request: &Unwind, context: &Context) -> Result<(), BadAddress> {
-    let area = Area::below(cx, context.sp());
+    let area = Area::below(cx, if request.below == 0 { context.sp() } else { request.below });
     context.store(area.context)?;
     let mut record = match request.record {
         0 => Record::status(f::STATUS_UNWIND, context.pc()),

@@ -57,7 +57,7 @@ pub(crate) fn unwind(cx: &Cx, request: &Unwind, context: &mut Context) {
 }
 
 fn unwind_frames(cx: &Cx, request: &Unwind, context: &Context) -> Result<Infallible, BadAddress> {
-    let area = Area::below(cx, context.sp());
+    let area = Area::below(cx, if request.below == 0 { context.sp() } else { request.below });
     context.store(area.context)?;
     let mut record = match request.record {
         0 => Record::status(f::STATUS_UNWIND, context.pc()),
@@ -219,7 +219,7 @@ fn RtlUnwind(cx: &Cx, frame: Ptr<u8>, target_ip: Ptr<u8>, record: Ptr<u8>, value
         target_ip: target_ip.addr(),
         record: record.addr(),
         value: value as u64,
-        then: None,
+        ..Unwind::default()
     };
     cx.unwind(&request, &mut cx.caller_context());
     value
@@ -241,7 +241,7 @@ fn RtlUnwindEx(
         target_ip: target_ip.addr(),
         record: record.addr(),
         value: value as u64,
-        then: None,
+        ..Unwind::default()
     };
     cx.unwind(&request, &mut cx.caller_context());
 }

@@ -1,0 +1,74 @@
+//! Calls that need more than arguments: x86 methods (`this` in ecx) and x86 funclets (the parent's frame pointer in ebp). Small pieces of
+//! guest code make them; elsewhere an ordinary call does.
+
+use std::sync::OnceLock;
+
+use transom_sdk::{Cx, Func, Machine, mem};
+use transom_syscalls::memory::{Allocation, PAGE};
+use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_READ, PAGE_READWRITE};
+
+/// `call_method(target, this, arguments ...)`: moves `this` to ecx and jumps, so that the callee finds its own arguments.
+const METHOD: [u8; 7] = [
+    0x5A, // pop edx
+    0x58, // pop eax
+    0x59, // pop ecx
+    0x52, // push edx
+    0xFF, 0xE0, // jmp eax
+    0xCC,
+];
+
+/// `call_funclet(target, ebp)`: keeps the callee-saved registers, for the funclet changes them as its parent may.
+const FUNCLET: [u8; 22] = [
+    0x55, 0x53, 0x56, 0x57, // push ebp, ebx, esi, edi
+    0x8B, 0x44, 0x24, 0x14, // mov eax, [esp+20]
+    0x8B, 0x6C, 0x24, 0x18, // mov ebp, [esp+24]
+    0xFF, 0xD0, // call eax
+    0x5F, 0x5E, 0x5B, 0x5D, // pop edi, esi, ebx, ebp
+    0xC3, // ret
+    0xCC, 0xCC, 0xCC,
+];
+
+/// Offset of the second piece.
+const FUNCLET_AT: u64 = 16;
+
+#[derive(Default)]
+struct State(OnceLock<u64>);
+
+/// The guest address of the pieces; 0 if there is no memory for them.
+fn page(cx: &Cx) -> u64 {
+    *cx.state::<State>().0.get_or_init(|| {
+        let request = Allocation {
+            size: PAGE,
+            kind: MEM_RESERVE | MEM_COMMIT,
+            protect: PAGE_READWRITE,
+            ..Allocation::default()
+        };
+        let Ok(range) = cx.memory().allocate(&request) else { return 0 };
+        let written = mem::copy_out(range.base, &METHOD)
+            .and_then(|()| mem::copy_out(range.base + FUNCLET_AT, &FUNCLET));
+        let protected = cx.memory().protect(range.base, PAGE, PAGE_EXECUTE_READ);
+        if written.is_ok() && protected.is_ok() { range.base } else { 0 }
+    })
+}
+
+/// Calls a method of a guest object (`__thiscall` on x86).
+pub(crate) fn call_method(cx: &Cx, method: Func, this: u64, args: &[u64]) -> u64 {
+    // An array, not a vector: the call may be abandoned, and nothing here may need a destructor.
+    let mut all = [0; 5];
+    let mut count = 0;
+    for &word in [this].iter().chain(args).take(4) {
+        all[1 + count] = word;
+        count += 1;
+    }
+    if cx.machine() == Machine::I386 {
+        all[0] = method.0;
+        cx.call(Func(page(cx)), &all[..=count])
+    } else {
+        cx.call(method, &all[1..=count])
+    }
+}
+
+/// Calls an x86 funclet with the frame pointer of its parent, on the stack below `sp`.
+pub(crate) fn call_funclet_x86(cx: &Cx, sp: u64, funclet: Func, ebp: u64) -> u64 {
+    cx.call_below(sp, Func(page(cx) + FUNCLET_AT), &[funclet.0, ebp])
+}
