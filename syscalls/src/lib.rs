@@ -24,6 +24,7 @@ pub mod registry;
 #[cfg(test)]
 mod scratch;
 pub mod section;
+pub mod security;
 pub mod session;
 pub mod status;
 pub mod sysinfo;

@@ -2,3 +2,4 @@
 
 pub(crate) mod random;
 pub(crate) mod registry;
+pub(crate) mod security;
