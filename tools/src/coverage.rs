@@ -263,6 +263,11 @@ impl Closure {
         out
     }
 
+    /// Names of DLLs that are nowhere, of those that are loaded on first use.
+    pub(crate) fn missing_delayed(&self) -> Vec<&str> {
+        self.all().filter(|f| f.delayed && f.source == Source::Missing).map(|f| &*f.dll).collect()
+    }
+
     /// `dll!symbol` of all that is missing from DLLs that are there.
     pub(crate) fn missing_symbols(&self) -> Vec<String> {
         let mut out: Vec<String> = self

@@ -6,6 +6,7 @@ mod coverage;
 mod doctor;
 mod engine;
 mod environment;
+mod inspect;
 mod output;
 mod run;
 mod shims;
