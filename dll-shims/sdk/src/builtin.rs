@@ -5,7 +5,8 @@
 //! and variables follow the thunks.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
@@ -38,6 +39,19 @@ pub(crate) struct BuiltinImage {
     leaves_at: u64,
     data_at: u64,
     state: Mutex<State>,
+    /// Addresses by export, 0 where not bound yet.
+    bound: OnceLock<Box<[AtomicU64]>>,
+    /// Exports looked up by name lately (position plus 1), by a hash of the name: programs ask for the same few again.
+    recent: [AtomicU16; RECENT],
+}
+
+/// Names remembered; a power of two.
+const RECENT: usize = 256;
+
+/// Where a name is remembered.
+fn recent_slot(name: &[u8]) -> usize {
+    let hash = name.iter().fold(0x811C_9DC5_u32, |h, &b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    (hash ^ (hash >> 15)) as usize % RECENT
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +97,8 @@ impl BuiltinImage {
             leaves_at: range.base + leaves_at,
             data_at: range.base + data_at,
             state: Mutex::new(State { written: vec![false; pages], ..State::default() }),
+            bound: OnceLock::new(),
+            recent: [const { AtomicU16::new(0) }; RECENT],
         };
         image.write_headers()?;
         Ok(image)
@@ -132,6 +148,30 @@ impl BuiltinImage {
 
     /// Guest address of an export; binds it on first use. `None` if guest memory could not be written.
     fn address(&self, index: usize) -> Option<u64> {
+        let bound = self.bound.get_or_init(|| self.dll.exports.iter().map(|_| AtomicU64::new(0)).collect());
+        match bound[index].load(Ordering::Acquire) {
+            0 => {}
+            at => return Some(at),
+        }
+        let at = self.bind(index)?;
+        bound[index].store(at, Ordering::Release);
+        Some(at)
+    }
+
+    /// The position of an export by name.
+    fn position(&self, name: &[u8]) -> Option<usize> {
+        let slot = &self.recent[recent_slot(name)];
+        let known = usize::from(slot.load(Ordering::Relaxed)).wrapping_sub(1);
+        if self.dll.exports.get(known).is_some_and(|e| e.name.as_bytes() == name) {
+            return Some(known);
+        }
+        let index = self.dll.find(name)?;
+        slot.store(u16::try_from(index + 1).unwrap_or(0), Ordering::Relaxed);
+        Some(index)
+    }
+
+    /// Writes what an export's address needs, unless that was done.
+    fn bind(&self, index: usize) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match self.dll.exports[index].target {
             Target::Function(shim) => {
@@ -219,7 +259,7 @@ impl BuiltinDll for BuiltinImage {
     }
 
     fn by_name(&self, name: &[u8]) -> Option<u64> {
-        self.address(self.dll.find(name)?)
+        self.address(self.position(name)?)
     }
 
     fn by_ordinal(&self, ordinal: u16) -> Option<u64> {

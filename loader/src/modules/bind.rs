@@ -67,6 +67,9 @@ impl Modules {
     /// The symbol of an export by name, for callers that have bytes.
     #[must_use]
     pub fn address_of_name(&self, module: &Module, name: &[u8]) -> Option<u64> {
+        if let Kind::Builtin(dll) = &module.kind {
+            return dll.by_name(name);
+        }
         self.address_of(module, &Symbol::Name { hint: 0, name: name.into() })
     }
 

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use crate::thread::times_of_stat;
-use crate::wait::{monotonic_now, system_now};
+use crate::wait::system_now;
 
 /// A process, for snapshots.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,10 +87,8 @@ pub fn start_time(pid: u32) -> Option<u64> {
     let ticks = stat_field(&read(pid, "stat")?, 22)?;
     // SAFETY: no arguments that could be wrong.
     let per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok().filter(|t| *t > 0)?;
-    // Counted from the start of the machine, of which the monotonic clock leaves out the time asleep.
-    let uptime = std::fs::read_to_string("/proc/uptime").ok();
-    let seconds = uptime.as_deref().and_then(|u| u.split('.').next()?.parse::<u64>().ok());
-    let since = seconds.map_or_else(monotonic_now, |s| s * 1_000_000_000);
+    // Counted from the start of the machine, time asleep included.
+    let since = crate::time::interrupt_time().unsigned_abs() * 100;
     Some((system_now() - since) + ticks * (1_000_000_000 / per_second))
 }
 

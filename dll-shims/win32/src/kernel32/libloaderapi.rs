@@ -6,7 +6,8 @@ use std::sync::Arc;
 use transom_loader::modules::{LoadError, Module};
 use transom_loader::pe::Symbol;
 use transom_sdk::{
-    AStr, Cx, Func, Handle, Out, TextOut, WStr, Win32, WinError, foundation as f, shim, win32_from_status,
+    AStr, Cx, Func, Handle, Out, TextOut, WStr, Win32, WinError, foundation as f, mem, shim,
+    win32_from_status,
 };
 use transom_syscalls::path::fold::equal_ascii;
 use windows_sys::Win32::System::LibraryLoader as ll;
@@ -89,9 +90,20 @@ fn GetProcAddress(cx: &Cx, library: Handle, name: AStr) -> Win32<Func> {
     let library = module(cx, library)?;
     let address = match u16::try_from(name.addr()) {
         Ok(ordinal) => cx.modules().address_of(&library, &Symbol::Ordinal(ordinal)),
-        Err(_) => cx.modules().address_of_name(&library, &name.get()?),
+        Err(_) => named_export(cx, &library, name)?,
     };
     address.map(Func).ok_or(PROCEDURE_NOT_FOUND)
+}
+
+/// An export by a name in guest memory. Most are short: those are read without an allocation.
+fn named_export(cx: &Cx, library: &Module, name: AStr) -> Win32<Option<u64>> {
+    let mut short = [0; 64];
+    let len = mem::strlen8(name.addr(), short.len() + 1)?;
+    let Some(bytes) = short.get_mut(..len) else {
+        return Ok(cx.modules().address_of_name(library, &name.get()?));
+    };
+    mem::copy_in(name.addr(), bytes)?;
+    Ok(cx.modules().address_of_name(library, bytes))
 }
 
 /// What a failed load sets as the last error; the reason is logged, as the code says little.

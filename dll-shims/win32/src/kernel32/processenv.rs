@@ -97,12 +97,43 @@ fn split(entry: &[u16]) -> Option<(&[u16], &[u16])> {
     Some((&entry[..at], &entry[at + 1..]))
 }
 
-/// The value of a variable in the block.
+/// Where the first zero is. In steps that the compiler makes vector instructions of.
+fn find_zero(text: &[u16]) -> Option<usize> {
+    const STEP: usize = 16;
+    let (steps, rest) = text.as_chunks::<STEP>();
+    let with_zero = |step: &[u16; STEP]| step.iter().fold(false, |any, &c| any | (c == 0));
+    let before = steps.iter().position(with_zero).unwrap_or(steps.len()) * STEP;
+    let tail = text.get(before..).unwrap_or(rest);
+    tail.iter().position(|&c| c == 0).map(|at| before + at)
+}
+
+/// The value of a variable in the block, which is read page by page until the variable is found.
 pub(crate) fn variable(cx: &Cx, name: &[u16]) -> Win32<Option<Vec<u16>>> {
-    let block = read_block(cx)?;
-    let found =
-        block.split(|&c| c == 0).filter_map(split).find(|(n, _)| equal(n, name)).map(|(_, v)| v.to_vec());
-    Ok(found)
+    const PAGE: u64 = transom_syscalls::memory::PAGE;
+    let Some(first) = name.first().map(|&c| upcase(c)) else { return Ok(None) };
+    let state = cx.state::<State>();
+    // Whoever sets a variable replaces the block.
+    let _unchanged = state.environment.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut at = environment(cx)?;
+    let mut block: Vec<u16> = Vec::new();
+    let mut start = 0;
+    loop {
+        let Some(len) = find_zero(&block[start..]) else {
+            let units = ((PAGE - at % PAGE) / 2).max(1);
+            block.extend(mem::read_vec::<u16>(at, usize::try_from(units).unwrap_or(1))?);
+            at += units * 2;
+            continue;
+        };
+        let entry = &block[start..start + len];
+        let Some(&begins) = entry.first() else { return Ok(None) };
+        if (begins == first || upcase(begins) == first)
+            && let Some((n, value)) = split(entry)
+            && equal(n, name)
+        {
+            return Ok(Some(value.to_vec()));
+        }
+        start += len + 1;
+    }
 }
 
 /// Retrieves the contents of a variable from the environment block of the calling process.
@@ -229,4 +260,20 @@ fn ExpandEnvironmentStringsW(cx: &Cx, text: WStr, out: TextOut, size: u32) -> Wi
     let expanded = expand(cx, &text.get()?)?;
     let len = out.put(&expanded, size)?;
     Ok(if len < size { len + 1 } else { len })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::find_zero;
+
+    #[test]
+    fn zeroes_are_found_in_steps_and_rests() {
+        for len in 0..50 {
+            let mut text = vec![7u16; 50];
+            assert_eq!(find_zero(&text[..len]), None);
+            text[len] = 0;
+            assert_eq!(find_zero(&text), Some(len));
+            assert_eq!(find_zero(&text[..len]), None);
+        }
+    }
 }
