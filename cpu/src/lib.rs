@@ -21,6 +21,8 @@ pub mod native32;
 #[cfg(target_arch = "x86_64")]
 pub mod native64;
 #[cfg(target_arch = "x86_64")]
+pub mod probe;
+#[cfg(target_arch = "x86_64")]
 pub mod signals;
 #[cfg(target_arch = "x86_64")]
 pub mod suspend;

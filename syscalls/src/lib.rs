@@ -18,9 +18,11 @@ pub mod path;
 pub mod pipe;
 pub mod pool;
 pub mod port;
+pub mod probe;
 pub mod process;
 pub mod random;
 pub mod registry;
+pub mod say;
 #[cfg(test)]
 mod scratch;
 pub mod section;

@@ -19,7 +19,9 @@ pub(crate) fn run(received: Result<Received>) -> ! {
     let Received { startup, page } = match received {
         Ok(received) => received,
         Err(status) => {
-            eprintln!("transom: internal error: a start-up block that cannot be used ({status:?})");
+            transom_syscalls::say!(
+                "transom: internal error: a start-up block that cannot be used ({status:?})"
+            );
             transom_syscalls::exit(crate::EXIT_INTERNAL.into());
         }
     };
@@ -32,7 +34,7 @@ pub(crate) fn run(received: Result<Received>) -> ! {
         Err(Failure::CannotRun(m)) => (f::STATUS_DLL_NOT_FOUND.cast_unsigned(), m),
         Err(Failure::Internal(m)) => (crate::EXIT_INTERNAL.into(), m),
     };
-    eprintln!("transom: {message}");
+    transom_syscalls::say!("transom: {message}");
     transom_syscalls::process::exit(code)
 }
 

@@ -4,6 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::doctor::DoctorOptions;
+use crate::inspect::InspectOptions;
+use crate::shims::ShimsOptions;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 /// Which engine runs the guest's code.
@@ -121,6 +124,12 @@ struct Cli {
 enum Command {
     /// Run a program
     Run(RunOptions),
+    /// Say what this host offers, what is missing and how to get it
+    Doctor(DoctorOptions),
+    /// Say what a Windows program is, what it needs, and whether it will start; runs nothing
+    Inspect(InspectOptions),
+    /// Say which Windows functions are implemented, and what a program needs of them
+    Shims(ShimsOptions),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -139,7 +148,7 @@ pub(crate) enum Action {
     Done(ExitCode),
 }
 
-const SUBCOMMANDS: [&str; 4] = ["run", "completions", "man", "help"];
+const SUBCOMMANDS: &[&str] = &["run", "doctor", "inspect", "shims", "completions", "man", "help"];
 
 /// Parses the command line and does what needs no guest.
 pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
@@ -158,6 +167,9 @@ pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
     }
     match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Run(options) }) => Action::Run(Box::new(options)),
+        Ok(Cli { command: Command::Doctor(options) }) => Action::Done(crate::doctor::doctor(&options)),
+        Ok(Cli { command: Command::Inspect(options) }) => Action::Done(crate::inspect::inspect(&options)),
+        Ok(Cli { command: Command::Shims(options) }) => Action::Done(crate::shims::shims(&options)),
         Ok(Cli { command: Command::Completions { shell } }) => {
             clap_complete::generate(shell, &mut Cli::command(), "transom", &mut std::io::stdout());
             Action::Done(ExitCode::SUCCESS)

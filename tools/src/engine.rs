@@ -1,6 +1,6 @@
 //! Choosing and loading the engine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use transom_cpu::engine::Engine;
 use transom_cpu::external;
@@ -33,21 +33,26 @@ pub(crate) fn create(
 /// File name of the Unicorn engine's library.
 const UNICORN: &str = "libtransom_unicorn.so";
 
-/// Loads the Unicorn engine: from beside this program, or from `../lib/transom`.
-fn unicorn(machine: Machine, process: &'static Process) -> Result<Box<dyn Engine>, String> {
-    let program = std::env::current_exe().map_err(|e| format!("finding the engine library: {e}"))?;
+/// Where the Unicorn engine's library is: beside this program, or in `../lib/transom`; or where it is missing.
+pub(crate) fn library() -> Result<PathBuf, String> {
+    let program = std::env::current_exe().map_err(|e| format!("finding this program: {e}"))?;
     let folder = program.parent().unwrap_or(Path::new("/"));
     let places = [folder.join(UNICORN), folder.join("../lib/transom").join(UNICORN)];
-    let Some(path) = places.iter().find(|p| p.exists()) else {
-        return Err(format!(
-            "{machine} code needs the Unicorn engine, which is not installed ({UNICORN} in {} or ../lib/transom; \
-             `cargo build --release -p transom-unicorn` builds it)",
+    places.into_iter().find(|p| p.exists()).ok_or_else(|| {
+        format!(
+            "{UNICORN} in {} or ../lib/transom; `cargo build --release -p transom-unicorn` builds it",
             folder.display()
-        ));
-    };
+        )
+    })
+}
+
+/// Loads the Unicorn engine.
+fn unicorn(machine: Machine, process: &'static Process) -> Result<Box<dyn Engine>, String> {
+    let path = library()
+        .map_err(|e| format!("{machine} code needs the Unicorn engine, which is not installed ({e})"))?;
     let failed = |e: libloading::Error| format!("{}: {e}", path.display());
     // SAFETY: the library is Transom's own; its initialisers are those of its Rust and C parts.
-    let library = unsafe { libloading::Library::new(path) }.map_err(failed)?;
+    let library = unsafe { libloading::Library::new(&path) }.map_err(failed)?;
     // SAFETY: the symbol is of this type in every build; `create` checks that the build is ours before using it.
     let entry = unsafe { library.get::<external::Entry>(external::ENTRY) }.map(|s| *s).map_err(failed)?;
     // The engine lives as long as the process.

@@ -2,9 +2,14 @@
 
 mod child;
 mod cli;
+mod coverage;
+mod doctor;
 mod engine;
 mod environment;
+mod inspect;
+mod output;
 mod run;
+mod shims;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -39,7 +44,7 @@ fn install_panic_hook() {
             .map(|s| (*s).to_owned())
             .or_else(|| info.payload().downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "unknown cause".to_owned());
-        eprintln!("transom: internal error: {what}{place}; please report it");
+        transom_syscalls::say!("transom: internal error: {what}{place}; please report it");
         transom_syscalls::exit(EXIT_INTERNAL.into());
     }));
 }

@@ -35,7 +35,7 @@ pub(crate) fn run(options: RunOptions) -> ExitCode {
         Err(Failure::CannotRun(m)) => (EXIT_CANNOT_RUN, m),
         Err(Failure::Internal(m)) => (EXIT_INTERNAL, m),
     };
-    eprintln!("transom: {message}");
+    transom_syscalls::say!("transom: {message}");
     code.into()
 }
 

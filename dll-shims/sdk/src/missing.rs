@@ -51,9 +51,11 @@ unsafe extern "C-unwind" fn called(block: *mut ThreadBlock, frame: *mut Frame, d
         (cx, frame, &*data.cast::<Missing>())
     };
     let caller = cx.modules().describe(frame.return_address);
-    eprintln!(
+    transom_syscalls::say!(
         "transom: {}!{} is not implemented (called from {caller}, imported by {})",
-        what.dll, what.symbol, what.importer
+        what.dll,
+        what.symbol,
+        what.importer
     );
     cx.raise(&Record {
         code: STATUS_ENTRYPOINT_NOT_FOUND.cast_unsigned(),

@@ -363,7 +363,7 @@ impl Process {
 
     /// Reports an exception that nobody handled and ends the process with its code.
     pub fn unhandled(&self, record: &Record, context: &Context) -> ! {
-        eprintln!(
+        transom_syscalls::say!(
             "transom: unhandled exception {:#010x} at {} (pc {}, parameters {:x?})",
             record.code,
             self.modules().describe(record.address),

@@ -24,7 +24,7 @@ pub struct Config {
 }
 
 impl Config {
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         if let Some(root) = &self.root {
             return std::path::absolute(root).unwrap_or_else(|_| root.clone());
         }

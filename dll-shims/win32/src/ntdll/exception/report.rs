@@ -51,7 +51,7 @@ pub(crate) fn print(cx: &Cx, record: &Record, context: &Context) {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write(cx, record, context, &mut text);
-    eprint!("{text}");
+    transom_syscalls::say::write(format_args!("{text}"));
 }
 
 fn write(cx: &Cx, record: &Record, context: &Context, out: &mut String) -> fmt::Result {
