@@ -55,12 +55,12 @@ fn the_picture_shows_the_crates_as_they_are() {
 #[test]
 fn arrows_point_down() {
     let height = |name: &str| match name {
-        "transom" => 6,
+        "transom" | "transom-metagen" => 6,
         "transom-dll-shims" => 5,
         "transom-win32" | "transom-crt" => 4,
         "transom-sdk" => 3,
         "transom-macros" | "transom-loader" => 2,
-        "transom-scan" | "transom-unicorn" | "transom-syscalls" => 1,
+        "transom-scan" | "transom-sigs" | "transom-unicorn" | "transom-syscalls" => 1,
         "transom-cpu" => 0,
         other => panic!("where does {other} stand?"),
     };

@@ -1,6 +1,7 @@
 //! `errno`, error texts, and what else stdlib.h has.
 
 use transom_sdk::{AStr, Crt, Cx, Func, Ptr, mem, shim};
+use transom_syscalls::wait::{Alertable, Deadline, monotonic_now, sleep};
 
 use crate::rt::area;
 use crate::rt::errno;
@@ -104,14 +105,20 @@ fn _wcserror_s(cx: &Cx, buffer: Ptr<u16>, size: usize, number: i32) -> Crt<i32> 
 /// Suspends the thread for milliseconds.
 #[shim(msvcrt, ucrtbase)]
 fn _sleep(milliseconds: u32) {
-    std::thread::sleep(std::time::Duration::from_millis(milliseconds.max(1).into()));
+    pass(milliseconds.max(1));
+}
+
+/// Lets the time pass, or ends early because the thread is to end.
+fn pass(milliseconds: u32) {
+    let until = monotonic_now() + u64::from(milliseconds) * 1_000_000;
+    let _ = sleep(Deadline::Monotonic(until), Alertable::No);
 }
 
 /// Beeps: there is no speaker, so only the time passes.
 #[shim(msvcrt, ucrtbase, partial = "there is no speaker")]
 fn _beep(frequency: u32, duration: u32) {
     let _ = frequency;
-    std::thread::sleep(std::time::Duration::from_millis(duration.into()));
+    pass(duration);
 }
 
 /// Sets the function that is told of errors of the mathematical functions.
