@@ -15,6 +15,8 @@ pub enum Returns {
     Int = 0,
     /// In the floating-point result register (on x86: pushed on the x87 stack).
     Float = 1,
+    /// A 16-byte structure in two integer result registers (ARM64 only: `result` in x0, `result_high` in x1).
+    Pair = 2,
 }
 
 /// CONTEXT_ARM64_UNWOUND_TO_CALL: the program counter follows a call, so what counts is the instruction before it.

@@ -175,6 +175,10 @@ impl Isa for Arm64 {
         let r = cpu.regs;
         match frame.returns {
             Returns::Int => r.set_word(x(0), frame.result),
+            Returns::Pair => {
+                r.set_word(x(0), frame.result);
+                r.set_word(x(1), frame.result_high);
+            }
             Returns::Float => r.set_vector(v(0), frame.result_float.into()),
         }
         r.set_word(SP, frame.sp);

@@ -324,7 +324,7 @@ impl Isa for Amd64 {
     fn leave(cpu: Cpu, frame: &Frame) {
         let regs = cpu.regs;
         match frame.returns {
-            Returns::Int => regs.set_word(r(RAX), frame.result),
+            Returns::Int | Returns::Pair => regs.set_word(r(RAX), frame.result),
             Returns::Float => regs.set_vector(xmm(0), frame.result_float.into()),
         }
         regs.set_word(r(RSP), frame.sp.wrapping_add(8 + u64::from(frame.pop)));
@@ -457,7 +457,7 @@ impl Isa for I386 {
     fn leave(cpu: Cpu, frame: &Frame) {
         let regs = cpu.regs;
         match frame.returns {
-            Returns::Int => {
+            Returns::Int | Returns::Pair => {
                 regs.set_word(r(RAX), frame.result & 0xFFFF_FFFF);
                 regs.set_word(r(RDX), frame.result_high & 0xFFFF_FFFF);
             }

@@ -197,6 +197,31 @@ macro_rules! integers {
 integers!(u8 => word32, i8 => word32, u16 => word32, i16 => word32, u32 => word32, i32 => word32,
           u64 => word64, i64 => word64, usize => pointer, isize => signed);
 
+/// Where a 16-byte structure result goes: a hidden first argument, where the machine's convention has one.
+#[derive(Debug, Clone, Copy)]
+pub struct Hidden(Option<u64>);
+
+impl Hidden {
+    /// The address that the caller gave, if the structure goes to memory.
+    #[must_use]
+    pub fn address(self) -> Option<u64> {
+        self.0
+    }
+}
+
+impl Arg for Hidden {
+    fn fetch(args: &mut Args<'_>) -> Self {
+        // ARM64 returns structures of up to 16 bytes in registers.
+        Self((args.machine() != Machine::Arm64).then(|| args.pointer()))
+    }
+    fn show(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+        match Self::fetch(args).0 {
+            Some(at) => write!(out, "{at:#x}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Arg for bool {
     fn fetch(args: &mut Args<'_>) -> Self {
         args.word32() != 0

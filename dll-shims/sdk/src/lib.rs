@@ -64,7 +64,7 @@ mod suspend;
 mod text;
 mod thread;
 
-pub use args::{Arg, Args, VaList, VarArgs};
+pub use args::{Arg, Args, Hidden, VaList, VarArgs};
 pub use boot::ProgramInfo;
 pub use cx::{Cx, enter};
 pub use data::{GuestData, Layout, layout};
@@ -74,7 +74,7 @@ pub use pointer::{Func, Handle, In, Out, Ptr};
 pub use process::{
     Consolidate, ExceptionHook, ExitHook, Options, Parameters, Process, Record, Unwind, UnwindHook,
 };
-pub use ret::{Pair, Ret, Shape};
+pub use ret::{LongPair, Pair, Ret, Shape};
 pub use shim::{Data, Dll, Export, Parameter, Shim, Target};
 pub use state::States;
 pub use text::{AStr, Acp, TextOut, WStr};

@@ -3,6 +3,7 @@
 
 use core::ffi::c_void;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::frame::Frame;
@@ -57,11 +58,21 @@ unsafe extern "C-unwind" fn called(block: *mut ThreadBlock, frame: *mut Frame, d
         what.symbol,
         what.importer
     );
-    cx.raise(&Record {
+    let record = Record {
         code: STATUS_ENTRYPOINT_NOT_FOUND.cast_unsigned(),
         flags: 1,
         nested: 0,
         address: frame.return_address,
         parameters: Parameters::default(),
-    })
+    };
+    // A handler of that exception that calls a missing function as well would never come to an end.
+    let last = cx.local::<LastCall>().0.swap(frame.sp, Ordering::Relaxed);
+    if frame.sp < last {
+        cx.process().unhandled(&record, &cx.caller_context());
+    }
+    cx.raise(&record)
 }
+
+/// The guest stack pointer at the thread's last call of a missing function.
+#[derive(Default)]
+struct LastCall(AtomicU64);

@@ -2,7 +2,9 @@
 
 use transom_cpu::frame::{Frame, Returns};
 use transom_cpu::machine::Machine;
+use transom_cpu::mem;
 
+use crate::args::Hidden;
 use crate::cx::Cx;
 use crate::error::{CrtError, NtError, WinError};
 use crate::pointer::{Func, Handle, Ptr};
@@ -47,6 +49,36 @@ pub trait Value {
 /// Two 32-bit values returned as one 8-byte structure (`div_t`).
 #[derive(Debug, Clone, Copy)]
 pub struct Pair(pub u32, pub u32);
+
+/// Two 64-bit values returned as one 16-byte structure (`lldiv_t`). The function takes a [`Hidden`] first.
+#[derive(Debug, Clone, Copy)]
+pub struct LongPair {
+    /// Where the structure goes.
+    pub place: Hidden,
+    /// Its first half.
+    pub low: u64,
+    /// Its second half.
+    pub high: u64,
+}
+
+impl Ret for LongPair {
+    const SHAPE: Shape = Shape::Pointer;
+    fn finish(self, cx: &Cx, frame: &mut Frame, _fails: i64) {
+        match self.place.address() {
+            None => {
+                frame.returns = Returns::Pair;
+                frame.result = self.low;
+                frame.result_high = self.high;
+            }
+            Some(at) => {
+                if let Err(bad) = mem::write(at, &self.low).and_then(|()| mem::write(at + 8, &self.high)) {
+                    cx.access_violation(bad);
+                }
+                put64(frame, at);
+            }
+        }
+    }
+}
 
 #[inline]
 fn put64(frame: &mut Frame, value: u64) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use transom_sdk::{Crt, CrtError, Cx, Guest, Out, Pair, Ptr, shim};
+use transom_sdk::{Crt, CrtError, Cx, Hidden, LongPair, Out, Pair, shim};
 
 /// Calculates the absolute value.
 #[shim(msvcrt(abs, labs), ucrtbase(abs, labs), leaf = transom_cpu::leaf::strings::abs)]
@@ -26,22 +26,14 @@ fn div(cx: &Cx, number: i32, denominator: i32) -> Pair {
     Pair(quotient.cast_unsigned(), rest.cast_unsigned())
 }
 
-/// lldiv_t.
-#[derive(Guest, Debug, Clone, Copy)]
-struct LlDiv {
-    quotient: i64,
-    rest: i64,
-}
-
-/// Computes quotient and remainder of 64-bit integers; the result is returned through a hidden pointer.
+/// Computes quotient and remainder of 64-bit integers.
 #[shim(msvcrt, ucrtbase(lldiv, imaxdiv))]
-fn lldiv(cx: &Cx, out: Ptr<LlDiv>, number: i64, denominator: i64) -> Crt<Ptr<LlDiv>> {
+fn lldiv(cx: &Cx, place: Hidden, number: i64, denominator: i64) -> LongPair {
     if denominator == 0 {
         cx.raise_status(transom_sdk::foundation::STATUS_INTEGER_DIVIDE_BY_ZERO);
     }
-    let value = LlDiv { quotient: number.wrapping_div(denominator), rest: number.wrapping_rem(denominator) };
-    out.write(cx, value)?;
-    Ok(out)
+    let (quotient, rest) = (number.wrapping_div(denominator), number.wrapping_rem(denominator));
+    LongPair { place, low: quotient.cast_unsigned(), high: rest.cast_unsigned() }
 }
 
 /// Rotates bits to the left.

@@ -88,11 +88,13 @@ fn GetModuleHandleExW(cx: &Cx, flags: u32, name: Option<WStr>, out: Out<Handle>)
 #[shim(kernel32)]
 fn GetProcAddress(cx: &Cx, library: Handle, name: AStr) -> Win32<Func> {
     let library = module(cx, library)?;
-    let address = match u16::try_from(name.addr()) {
-        Ok(ordinal) => cx.modules().address_of(&library, &Symbol::Ordinal(ordinal)),
-        Err(_) => named_export(cx, &library, name)?,
-    };
-    address.map(Func).ok_or(PROCEDURE_NOT_FOUND)
+    match u16::try_from(name.addr()) {
+        Ok(ordinal) => {
+            let address = cx.modules().address_of(&library, &Symbol::Ordinal(ordinal));
+            address.map(Func).ok_or(WinError::Code(f::ERROR_INVALID_ORDINAL))
+        }
+        Err(_) => named_export(cx, &library, name)?.map(Func).ok_or(PROCEDURE_NOT_FOUND),
+    }
 }
 
 /// An export by a name in guest memory. Most are short: those are read without an allocation.
@@ -148,7 +150,7 @@ fn FreeLibrary(cx: &Cx, library: Handle) -> Win32<()> {
         return Ok(());
     }
     let base = library.0.cast_unsigned() & !3;
-    cx.modules().free_library(base, cx).map_err(|_| WinError::Code(f::ERROR_INVALID_HANDLE))
+    cx.modules().free_library(base, cx).map_err(|_| MODULE_NOT_FOUND)
 }
 
 /// Retrieves the path of a module's file.
