@@ -13,6 +13,7 @@
 
 pub mod interlocked;
 pub mod memory;
+pub mod stdio;
 pub mod strings;
 pub mod sync;
 pub mod thread;

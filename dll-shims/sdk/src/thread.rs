@@ -1,6 +1,10 @@
 //! Guest threads: their TEB, stack and context, and the two ways to begin (the first thread, and CreateThread's).
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use transom_cpu::block::{BLOCK_OFFSET, TEB_ALLOCATION, ThreadBlock};
+use transom_cpu::leaf::stdio::{CROSS_PROCESS_FLAGS, MANY_THREADS};
+use transom_cpu::mem;
 use transom_loader::peb::{Teb, TebInit, Words};
 use transom_syscalls::memory::{Allocation, Stack};
 use transom_syscalls::status::{Result, Status};
@@ -9,6 +13,10 @@ use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RELEASE, MEM_RESERVE, P
 
 use crate::cx::Cx;
 use crate::process::Process;
+
+/// How many threads were made.
+#[derive(Default)]
+struct Started(AtomicU32);
 
 /// Guest memory of a thread, made before the thread runs so that a failure can be reported to its creator.
 #[derive(Debug)]
@@ -40,6 +48,12 @@ impl ThreadStart {
                 return Err(status);
             }
         };
+        if process.states.get::<Started>().0.fetch_add(1, Ordering::Relaxed) == 1 {
+            // Leaf stubs that take no locks stop here. Nobody else changes these flags.
+            let at = process.peb() + CROSS_PROCESS_FLAGS[usize::from(w.wide)];
+            let flags: u32 = mem::read(at).unwrap_or(0);
+            mem::write(at, &(flags | MANY_THREADS)).map_err(transom_loader::peb::fault)?;
+        }
         Ok(Self { process, teb, stack })
     }
 

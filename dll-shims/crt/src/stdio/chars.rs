@@ -12,7 +12,7 @@ fn get(cx: &Cx, stream: Ptr<u8>) -> Crt<i32> {
 }
 
 /// Reads a character.
-#[shim(msvcrt(fgetc, getc, _getc_nolock, _fgetc_nolock), ucrtbase(fgetc, getc, _getc_nolock, _fgetc_nolock), fails = -1)]
+#[shim(msvcrt(fgetc, getc, _getc_nolock, _fgetc_nolock), ucrtbase(fgetc, getc, _getc_nolock, _fgetc_nolock), leaf = transom_cpu::leaf::stdio::fgetc, fails = -1)]
 fn fgetc(cx: &Cx, stream: Ptr<u8>) -> Crt<i32> {
     get(cx, stream)
 }
@@ -42,7 +42,7 @@ fn put(cx: &Cx, c: i32, stream: Ptr<u8>) -> Crt<i32> {
 }
 
 /// Writes a character.
-#[shim(msvcrt(fputc, putc, _putc_nolock, _fputc_nolock), ucrtbase(fputc, putc, _putc_nolock, _fputc_nolock), fails = -1)]
+#[shim(msvcrt(fputc, putc, _putc_nolock, _fputc_nolock), ucrtbase(fputc, putc, _putc_nolock, _fputc_nolock), leaf = transom_cpu::leaf::stdio::fputc, fails = -1)]
 fn fputc(cx: &Cx, c: i32, stream: Ptr<u8>) -> Crt<i32> {
     put(cx, c, stream)
 }
