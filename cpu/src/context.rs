@@ -23,27 +23,20 @@ impl Context {
     pub fn new(machine: Machine) -> Self {
         match machine {
             Machine::Amd64 => {
-                let mut c = Amd64Context::default();
-                c.context_flags = 0x0010_000B;
-                c.mx_csr = 0x1F80;
+                let mut c = Amd64Context { context_flags: 0x0010_000B, mx_csr: 0x1F80, ..Default::default() };
                 c.flt_save.control_word = 0x27F;
                 c.flt_save.mx_csr = 0x1F80;
                 Self::Amd64(c)
             }
             Machine::I386 => {
-                let mut c = I386Context::default();
-                c.context_flags = 0x0001_003F;
+                let mut c = I386Context { context_flags: 0x0001_003F, ..Default::default() };
                 c.float_save.control_word = 0x27F;
                 c.float_save.tag_word = 0xFFFF;
                 c.extended_registers[..2].copy_from_slice(&0x27Fu16.to_le_bytes());
                 c.extended_registers[24..28].copy_from_slice(&0x1F80u32.to_le_bytes());
                 Self::I386(c)
             }
-            Machine::Arm64 => {
-                let mut c = Arm64Context::default();
-                c.context_flags = 0x0040_0007;
-                Self::Arm64(c)
-            }
+            Machine::Arm64 => Self::Arm64(Arm64Context { context_flags: 0x0040_0007, ..Default::default() }),
         }
     }
 

@@ -267,6 +267,8 @@ fn try_run_catch(cx: &Cx, target: &Context, sp: u64, record_at: u64) -> Result<u
             sp,
             low: words[parameter::LOW] as i32,
             high: words[parameter::HIGH] as i32,
+            catch_high: 0,
+            saved_sp: 0,
             record: words[parameter::RECORD],
             context: words[parameter::CONTEXT],
             copy,

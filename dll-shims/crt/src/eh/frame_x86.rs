@@ -86,11 +86,19 @@ fn catch(
     mem::write(record_at + 4, &(flags & !UNWIND_FLAGS))?;
     unwind_states(cx, tables, registration, block.low)?;
     mem::write(registration + STATE, &(block.high + 1))?;
-    // A try block inside the catch block saves its own stack pointer here.
-    let saved_sp: u32 = mem::read(registration - 4)?;
+    let saved_sp = saved_sp(cx, registration, block)?;
     let sp = cx.guest_sp();
-    let (low, high) = (block.low, block.high);
-    let running = Catch { frame: registration, sp, low, high, record: record_at, context: context_at, copy };
+    let running = Catch {
+        frame: registration,
+        sp,
+        low: block.low,
+        high: block.high,
+        catch_high: block.catch_high,
+        saved_sp,
+        record: record_at,
+        context: context_at,
+        copy,
+    };
     begin_catch(cx, saved_sp.into(), running)?;
     let next = stubs::call_funclet_x86(cx, sp, Func(handler.function), registration + FRAME);
     end_catch(cx, sp, &copy)?;
@@ -101,6 +109,20 @@ fn catch(
         c.eip = low32(next);
     }
     cx.resume(&context)
+}
+
+/// The stack pointer that the frame has saved for what follows the try block. A catch block saves its own in the same place while it
+/// runs: where the exception has left such blocks, what they found there counts.
+fn saved_sp(cx: &Cx, registration: u64, block: &TryBlock) -> Result<u32, BadAddress> {
+    let left = |c: &&Catch| c.frame == registration && !(block.low > c.high && block.high <= c.catch_high);
+    let outermost_left = throw::thread(cx).catches.iter().find(left).map(|c| c.saved_sp);
+    match outermost_left {
+        Some(sp) => {
+            mem::write(registration - 4, &sp)?;
+            Ok(sp)
+        }
+        None => mem::read(registration - 4),
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a 32-bit guest's address")]

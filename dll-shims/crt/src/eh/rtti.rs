@@ -225,10 +225,9 @@ fn __std_exception_destroy(cx: &Cx, data: Ptr<u8>) {
     let word = if cx.is_64() { 8 } else { 4 };
     let at = data.addr();
     let done = get(cx, at).and_then(|text| {
-        if mem::read::<u8>(at + word)? != 0 && text != 0 {
-            if cx.heaps().process().free(text).is_err() {
-                log::debug!("an exception message at {text:#x} is not of the process heap");
-            }
+        let owned = mem::read::<u8>(at + word)? != 0 && text != 0;
+        if owned && cx.heaps().process().free(text).is_err() {
+            log::debug!("an exception message at {text:#x} is not of the process heap");
         }
         super::types::put(cx, at, 0)?;
         mem::write(at + word, &0u8)

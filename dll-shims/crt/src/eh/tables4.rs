@@ -133,7 +133,10 @@ impl Tables4 {
             return Ok(None);
         }
         for _ in 0..index {
-            (r.number()?, r.number()?, r.number()?, r.offset()?);
+            for _ in 0..3 {
+                r.number()?;
+            }
+            r.offset()?;
         }
         let (low, high, catch_high) = (r.number()?, r.number()?, r.number()?);
         let at = self.base + u64::from(r.offset()?);

@@ -17,6 +17,9 @@ pub(crate) struct Catch {
     /// First and last state of its try block.
     pub(crate) low: i32,
     pub(crate) high: i32,
+    /// x86: the last state of the catch blocks, and the stack pointer that the frame had saved when this block began.
+    pub(crate) catch_high: i32,
+    pub(crate) saved_sp: u32,
     /// The exception: guest addresses of its record and context, and a copy of the record.
     pub(crate) record: u64,
     pub(crate) context: u64,
