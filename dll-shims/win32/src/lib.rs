@@ -1,13 +1,18 @@
 //! Shims of the Win32 DLLs: one folder per DLL, one file per header that declares the functions.
 
 pub(crate) mod advapi32;
+pub(crate) mod bcrypt;
+pub(crate) mod crypt32;
 pub(crate) mod format;
+pub(crate) mod hashing;
 pub(crate) mod kernel32;
 pub(crate) mod ntdll;
 pub(crate) mod ole32;
 pub(crate) mod oleaut32;
+pub(crate) mod rpcrt4;
 pub(crate) mod shell32;
 pub(crate) mod user32;
+pub(crate) mod userenv;
 pub(crate) mod version;
 pub(crate) mod winmm;
 pub(crate) mod ws2_32;

@@ -4,7 +4,7 @@ use transom_sdk::{Cx, Handle, Nt, NtError, Ptr, Status, Win32, WinError, foundat
 use transom_syscalls::random;
 
 /// Fills a guest buffer piece by piece: its length is the guest's word, and memory for it is the guest's matter.
-fn fill(buffer: Ptr<u8>, len: u64) -> Win32<()> {
+pub(crate) fn fill(buffer: Ptr<u8>, len: u64) -> Win32<()> {
     let mut piece = [0u8; 4096];
     let mut done = 0;
     while done < len {
@@ -31,11 +31,12 @@ fn ProcessPrng(_cx: &Cx, buffer: Ptr<u8>, len: usize) -> Win32<()> {
 
 /// Generates a random number.
 #[shim(bcrypt)]
-fn BCryptGenRandom(_cx: &Cx, algorithm: Handle, buffer: Ptr<u8>, len: u32, flags: u32) -> Nt<()> {
+fn BCryptGenRandom(cx: &Cx, algorithm: Handle, buffer: Ptr<u8>, len: u32, flags: u32) -> Nt<()> {
     const BCRYPT_USE_SYSTEM_PREFERRED_RNG: u32 = 2;
     const BCRYPT_RNG_ALG_HANDLE: i64 = 0x81;
     if algorithm.is_null() == (flags & BCRYPT_USE_SYSTEM_PREFERRED_RNG == 0)
         && !matches!(algorithm.0, BCRYPT_RNG_ALG_HANDLE)
+        && !crate::bcrypt::is_random_provider(cx, algorithm)
     {
         return Err(NtError::Status(Status(f::STATUS_INVALID_HANDLE)));
     }
