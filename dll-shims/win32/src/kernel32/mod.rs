@@ -1,8 +1,10 @@
 //! kernel32.dll (and kernelbase.dll, which is the same here).
 
 pub(crate) mod apc;
+pub(crate) mod appmodel;
 pub(crate) mod consoleapi;
 pub(crate) mod datafile;
+pub(crate) mod datetimeapi;
 pub(crate) mod errhandlingapi;
 pub(crate) mod fibersapi;
 pub(crate) mod file_mapping;

@@ -198,8 +198,9 @@ const LOCALE_TEXT: &[(u32, &str)] = &[
     (g::LOCALE_SNAME, "en-US"),
 ];
 
-const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
-const MONTHS: [&str; 12] = [
+pub(crate) const DAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(crate) const MONTHS: [&str; 12] = [
     "January",
     "February",
     "March",

@@ -1,5 +1,7 @@
 //! shell32.dll: what console programs use of it.
 
+pub(crate) mod folders;
+
 use transom_sdk::{Cx, GuestData, Out, Ptr, WStr, Win32, WinError, cmdline, foundation as f, mem, shim};
 
 /// Parses a command line and returns an array of pointers to the arguments, in one block for LocalFree.
