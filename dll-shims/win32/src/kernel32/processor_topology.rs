@@ -173,10 +173,8 @@ fn GetLogicalProcessorInformationEx(cx: &Cx, relation: i32, out: Ptr<u8>, len: P
 /// Returns the number of processors in a group, or in the system.
 #[shim(kernel32(GetActiveProcessorCount, GetMaximumProcessorCount))]
 fn GetActiveProcessorCount(group: u16) -> Win32<u32> {
-    /// ALL_PROCESSOR_GROUPS of winnt.h.
-    const ALL_GROUPS: u16 = 0xFFFF;
     match group {
-        0 | ALL_GROUPS => Ok(sysinfo::processor_count()),
+        0 | t::ALL_PROCESSOR_GROUPS => Ok(sysinfo::processor_count()),
         _ => Err(INVALID_PARAMETER),
     }
 }
