@@ -114,8 +114,8 @@ impl Record {
     pub fn load(cx: &Cx, at: u64) -> Result<Self, BadAddress> {
         let [code, flags]: [u32; 2] = mem::read(at)?;
         if cx.is_64() {
-            let words: [u64; 17] = mem::read(at + 8)?;
-            let count = (words[2] as u32 as usize).min(MAX_PARAMETERS).min(words.len() - 3);
+            let words: [u64; 18] = mem::read(at + 8)?;
+            let count = (words[2] as u32 as usize).min(MAX_PARAMETERS);
             let parameters = Parameters::new(&words[3..3 + count]);
             Ok(Self { code, flags, nested: words[0], address: words[1], parameters })
         } else {
