@@ -13,6 +13,7 @@ pub mod heap;
 pub mod job;
 pub mod kuser;
 pub mod memory;
+pub mod named_pipe;
 pub mod object;
 pub mod path;
 pub mod pipe;

@@ -202,6 +202,16 @@ impl ThreadObject {
         futex::wake(self.suspended.as_ptr(), u32::MAX, Scope::Private);
     }
 
+    /// Ends the operation on a file that the thread blocks in (`CancelSynchronousIo`); whether the thread blocks at all. What
+    /// it blocks in otherwise goes on.
+    pub fn cancel_io(&self) -> bool {
+        let blocks = self.pending.is_blocking();
+        if blocks {
+            self.pending.raise(Reasons::CANCEL_IO, self.tid().cast_signed());
+        }
+        blocks
+    }
+
     /// Whether it has been asked to end.
     #[must_use]
     pub fn is_terminating(&self) -> bool {

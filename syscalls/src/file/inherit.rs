@@ -100,6 +100,9 @@ impl Files {
         if meta.sort() == Sort::Character && nix::sys::stat::stat(c"/dev/null").is_ok_and(is_null) {
             return FileObject::null(self, fd, facts.access, options).map(Arc::new);
         }
+        if meta.mode & nix::libc::S_IFMT == nix::libc::S_IFSOCK {
+            return FileObject::socket(self, fd, facts.access, options);
+        }
         FileObject::new(self, fd, meta.sort(), facts.access, options, claim).map(Arc::new)
     }
 }

@@ -113,11 +113,17 @@ impl FileObject {
         if self.access() & (fs::FILE_READ_DATA | fs::FILE_EXECUTE) == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
         }
+        self.need_client()?;
         self.check_locks(into.len, position, false)?;
         let fd = self.fd().as_raw_fd();
         let done = match self.offset(position)? {
             None if self.may_block() => {
-                self.transfer(into, 0, PollFlags::POLLIN, &|part, _| patiently(libc::SYS_read, fd, part))?
+                let step = |part, _| patiently(libc::SYS_read, fd, part);
+                // A peer that went without reading everything.
+                self.transfer(into, 0, PollFlags::POLLIN, &step).map_err(|status| match status.0 {
+                    f::STATUS_CONNECTION_RESET => Status(f::STATUS_PIPE_BROKEN),
+                    _ => status,
+                })?
             }
             None => {
                 let step = |part: GuestRange, _| {
@@ -157,6 +163,7 @@ impl FileObject {
         if self.access() & (fs::FILE_WRITE_DATA | fs::FILE_APPEND_DATA) == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
         }
+        self.need_client()?;
         self.check_locks(from.len, position, true)?;
         let fd = self.fd().as_raw_fd();
         let outcome = match self.offset(position)? {
@@ -190,6 +197,14 @@ impl FileObject {
         outcome.map_err(|status| {
             if status.0 == f::STATUS_PIPE_BROKEN { Status(f::STATUS_PIPE_CLOSING) } else { status }
         })
+    }
+
+    /// The server end of a named pipe is good for reading and writing once it has a client.
+    fn need_client(&self) -> Result<()> {
+        if self.instance().is_some() && !self.accept_pipe()? {
+            return Err(Status(f::STATUS_PIPE_LISTENING));
+        }
+        Ok(())
     }
 
     /// The explicit offset of an operation, if the file has offsets.

@@ -49,6 +49,7 @@ pub mod meta;
 pub mod notify;
 mod object;
 mod open;
+mod pending;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -64,6 +65,7 @@ pub use meta::{BasicChange, FileTime, Meta, Sort, file_time};
 pub use notify::{Change, DirectoryWatch};
 pub use object::FileObject;
 pub use open::{OpenRequest, Opened};
+pub use pending::{Finish, Operation, poke};
 pub use volume::{Volume, serial_of};
 
 use crate::path::{Config, Namespace};

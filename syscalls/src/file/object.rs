@@ -9,8 +9,10 @@ use super::find::Find;
 use super::lock::Owner;
 use super::meta::{self, Sort};
 use super::notify::DirectoryWatch;
+use super::pending::PendingList;
 use super::share::{Claim, FileKey, Node};
 use super::{Files, OpenFacts};
+use crate::named_pipe::Instance;
 use crate::object::{Kind, Object};
 use crate::process::inherit::Passed;
 use crate::status::{Result, Status};
@@ -18,10 +20,10 @@ use crate::wait::Cell;
 use std::any::Any;
 use std::ffi::{CString, OsString};
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -51,6 +53,11 @@ pub struct FileObject {
     watching: Mutex<Option<Arc<DirectoryWatch>>>,
     /// A pipe that does not wait (`PIPE_NOWAIT`).
     nowait: AtomicBool,
+    /// The server end's part in a named pipe.
+    instance: OnceLock<Instance>,
+    /// Whether the descriptor is a socket: an end of a named pipe.
+    socket: bool,
+    pending: PendingList,
     closed: AtomicBool,
 }
 
@@ -83,6 +90,9 @@ impl FileObject {
             scan: Mutex::new(None),
             watching: Mutex::new(None),
             nowait: AtomicBool::new(false),
+            instance: OnceLock::new(),
+            socket: false,
+            pending: PendingList::default(),
             closed: AtomicBool::new(false),
         })
     }
@@ -97,6 +107,42 @@ impl FileObject {
     /// One end of a new pipe.
     pub(crate) fn pipe_end(files: &Arc<Files>, fd: OwnedFd, access: u32) -> Result<Arc<Self>> {
         Self::new(files, fd, Sort::Pipe, access, wdk::FILE_SYNCHRONOUS_IO_NONALERT, None).map(Arc::new)
+    }
+
+    /// An end of a named pipe: a socket.
+    pub(crate) fn socket(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Result<Arc<Self>> {
+        let mut this = Self::new(files, fd, Sort::Pipe, access, options, None)?;
+        this.socket = true;
+        Ok(Arc::new(this))
+    }
+
+    pub(crate) fn set_instance(&self, instance: Instance) {
+        let _ = self.instance.set(instance);
+    }
+
+    pub(crate) fn instance(&self) -> Option<&Instance> {
+        self.instance.get()
+    }
+
+    pub(crate) fn is_socket(&self) -> bool {
+        self.socket
+    }
+
+    pub(super) fn pending(&self) -> &PendingList {
+        &self.pending
+    }
+
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Puts another open file behind the descriptor's number.
+    pub(crate) fn replace_descriptor(&self, by: &OwnedFd) -> Result<()> {
+        // SAFETY: dup3 replaces a descriptor that this object owns.
+        if unsafe { libc::dup3(by.as_raw_fd(), self.descriptor(), libc::O_CLOEXEC) } < 0 {
+            return Err(Status::last_errno());
+        }
+        Ok(())
     }
 
     /// The descriptor, for services that hand it to Linux themselves (sections, polls, inheritance).
@@ -242,6 +288,7 @@ impl FileObject {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.cancel_operations(None, None);
         // A request for changes ends with the handle.
         let watch = self.watching.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(watch);

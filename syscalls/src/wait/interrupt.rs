@@ -78,6 +78,11 @@ impl Pending {
         }
     }
 
+    /// Whether the thread is in a call that may block.
+    pub(crate) fn is_blocking(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & BLOCKING != 0
+    }
+
     /// Takes reasons back.
     pub fn clear(&self, reasons: Reasons) {
         self.0.fetch_and(!reasons.0, Ordering::SeqCst);

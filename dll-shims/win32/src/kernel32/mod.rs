@@ -18,6 +18,7 @@ pub(crate) mod libloaderapi;
 pub(crate) mod memoryapi;
 pub(crate) mod messages;
 pub(crate) mod named;
+pub(crate) mod namedpipeapi;
 pub(crate) mod process_arg;
 pub(crate) mod process_times;
 pub(crate) mod processcreate;

@@ -1,15 +1,19 @@
 //! NT services on files, where programs use them instead of kernel32's.
 
+use std::sync::Arc;
+
 use transom_sdk::{Cx, Func, Guest, GuestData, Handle, Nt, Out, Ptr, WStr, foundation as f, mem, shim};
-use transom_syscalls::file::{FileObject, OpenRequest, Opened, Position};
+use transom_syscalls::file::{FileObject, OpenRequest, Opened, Operation, Position};
 use transom_syscalls::handle::{HandleFlags, Ref};
+use transom_syscalls::named_pipe::NewPipe;
 use windows_sys::Wdk::Storage::FileSystem as class;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
 use super::objects::ObjectAttributes;
 use super::probe::{fault, get, put, status, word};
 use super::strings::UnicodeString;
-use crate::kernel32::fileapi::range;
+use crate::kernel32::fileapi::{overlapped, range};
+use crate::kernel32::namedpipeapi::file_access;
 
 /// IO_STATUS_BLOCK.
 #[derive(Guest, Debug, Clone, Copy)]
@@ -57,6 +61,113 @@ struct AttributeTag {
     tag: u32,
 }
 
+/// The root of the file system of pipes (`\\Device\\NamedPipe\\`), as far as a handle to it is good for anything.
+struct PipeRoot;
+
+impl transom_syscalls::object::Object for PipeRoot {
+    fn kind(&self) -> transom_syscalls::object::Kind {
+        transom_syscalls::object::Kind::File
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+fn name_of(cx: &Cx, attributes: &ObjectAttributes) -> Nt<Vec<u16>> {
+    if attributes.name.is_null() {
+        Ok(Vec::new())
+    } else {
+        get(cx, attributes.name.cast::<UnicodeString>())?.text()
+    }
+}
+
+/// What follows the directory of pipes in an NT path.
+fn below_pipes(name: &[u16]) -> Option<Vec<u16>> {
+    let text = String::from_utf16_lossy(name);
+    let lower = text.to_ascii_lowercase();
+    let prefix = [r"\device\namedpipe\", r"\??\pipe\"].into_iter().find(|p| lower.starts_with(p))?;
+    Some(name[prefix.len()..].to_vec())
+}
+
+/// Creates a server end of a named pipe, or of one without a name (below the root of pipes, with an empty name).
+#[shim(
+    ntdll(NtCreateNamedPipeFile, ZwCreateNamedPipeFile),
+    partial = "message pipes do not keep their messages apart"
+)]
+fn NtCreateNamedPipeFile(
+    cx: &Cx,
+    out: Out<Handle>,
+    access: u32,
+    attributes: Ptr<ObjectAttributes>,
+    io: Out<IoStatus>,
+    share: u32,
+    disposition: u32,
+    options: u32,
+    _kind: u32,
+    _read_mode: u32,
+    _completion: u32,
+    instances: u32,
+    _in_quota: u32,
+    _out_quota: u32,
+    _timeout: Ptr<i64>,
+) -> Nt<()> {
+    let given = get(cx, attributes)?;
+    let name = name_of(cx, &given)?;
+    let name = if given.root.is_null() { below_pipes(&name) } else { Some(name) };
+    let name = name.ok_or(transom_sdk::Status(f::STATUS_OBJECT_PATH_NOT_FOUND))?;
+    // What the server may not do with its own end, clients may with theirs, as far as the server shares it.
+    let mut client = fs::FILE_READ_ATTRIBUTES | fs::SYNCHRONIZE;
+    if share & fs::FILE_SHARE_READ != 0 {
+        client |= fs::FILE_GENERIC_READ;
+    }
+    if share & fs::FILE_SHARE_WRITE != 0 {
+        client |= fs::FILE_GENERIC_WRITE;
+    }
+    let access = file_access(access);
+    let new = NewPipe {
+        access,
+        overlapped: options & (class::FILE_SYNCHRONOUS_IO_ALERT | class::FILE_SYNCHRONOUS_IO_NONALERT) == 0,
+        instances: instances.min(transom_syscalls::named_pipe::UNLIMITED),
+        first: disposition == class::FILE_CREATE,
+    };
+    let pipe = cx.files().create_named_pipe((!name.is_empty()).then_some(&name), new, client)?;
+    let flags = HandleFlags::inheritable(given.attributes & f::OBJ_INHERIT != 0);
+    let handle = cx.handles().insert(pipe, access, flags)?;
+    put(cx, out.ptr(), handle.into())?;
+    put(cx, io.ptr(), IoStatus::new(f::STATUS_SUCCESS, 0))
+}
+
+/// Opens what is below the root of pipes, if the attributes name that: the root itself, a pipe, or the client end of a server end.
+fn open_pipe(cx: &Cx, out: Out<Handle>, access: u32, at: Ptr<ObjectAttributes>, options: u32) -> Nt<bool> {
+    let given = get(cx, at)?;
+    let name = name_of(cx, &given)?;
+    let flags = HandleFlags::inheritable(given.attributes & f::OBJ_INHERIT != 0);
+    let overlapped = options & (class::FILE_SYNCHRONOUS_IO_ALERT | class::FILE_SYNCHRONOUS_IO_NONALERT) == 0;
+    let access = file_access(access);
+    let pipe = if given.root.is_null() {
+        match below_pipes(&name) {
+            None => return Ok(false),
+            Some(name) if name.is_empty() => {
+                let handle = cx.handles().insert(Arc::new(PipeRoot), access, flags)?;
+                put(cx, out.ptr(), handle.into())?;
+                return Ok(true);
+            }
+            Some(name) => cx.files().open_named_pipe(&name, access, overlapped)?,
+        }
+    } else if cx.object::<PipeRoot>(given.root, 0).is_ok() {
+        cx.files().open_named_pipe(&name, access, overlapped)?
+    } else {
+        let server = cx.file(given.root)?.to_arc();
+        if !name.is_empty() || server.file_type() != fs::FILE_TYPE_PIPE {
+            return Ok(false);
+        }
+        cx.files().open_pipe_of(&server, access, overlapped)?
+    };
+    let handle = cx.handles().insert(pipe, access, flags)?;
+    put(cx, out.ptr(), handle.into())?;
+    Ok(true)
+}
+
 /// The path that object attributes name, below their root directory if they have one.
 fn path(cx: &Cx, at: Ptr<ObjectAttributes>) -> Nt<(Vec<u16>, HandleFlags)> {
     let attributes = get(cx, at)?;
@@ -74,7 +185,7 @@ fn path(cx: &Cx, at: Ptr<ObjectAttributes>) -> Nt<(Vec<u16>, HandleFlags)> {
 }
 
 /// Creates a new file or directory, or opens one.
-#[shim(ntdll(NtCreateFile, ZwCreateFile), partial = "no pipes and consoles, no extended attributes")]
+#[shim(ntdll(NtCreateFile, ZwCreateFile), partial = "no consoles, no extended attributes")]
 fn NtCreateFile(
     cx: &Cx,
     out: Out<Handle>,
@@ -89,6 +200,9 @@ fn NtCreateFile(
     _ea: Ptr<u8>,
     _ea_length: u32,
 ) -> Nt<()> {
+    if open_pipe(cx, out, access, attributes, options)? {
+        return put(cx, io.ptr(), IoStatus::new(f::STATUS_SUCCESS, 1));
+    }
     let (name, flags) = path(cx, attributes)?;
     let request = OpenRequest { access, share, disposition, options, attributes: file_attributes };
     match cx.files().open(&name, &request)? {
@@ -103,7 +217,7 @@ fn NtCreateFile(
 }
 
 /// Opens an existing file, directory or device.
-#[shim(ntdll(NtOpenFile, ZwOpenFile), partial = "no pipes and consoles")]
+#[shim(ntdll(NtOpenFile, ZwOpenFile), partial = "no consoles")]
 fn NtOpenFile(
     cx: &Cx,
     out: Out<Handle>,
@@ -139,6 +253,36 @@ fn finish(cx: &Cx, file: &FileObject, event: Handle, context: u64, io: Out<IoSta
     if end.status == f::STATUS_SUCCESS { Ok(()) } else { status(end.status) }
 }
 
+/// Begins an operation on a pipe.
+fn begin(
+    cx: &Cx,
+    file: Arc<FileObject>,
+    operation: Operation,
+    io: Out<IoStatus>,
+    event: Handle,
+    context: u64,
+    routine: Func,
+) -> Nt<()> {
+    let event = if event.is_null() {
+        None
+    } else {
+        Some(cx.object::<transom_syscalls::wait::Event>(event, 0)?.to_arc())
+    };
+    let me = || transom_syscalls::thread::current().to_arc();
+    let notice = overlapped::Notice {
+        file,
+        words: io.ptr().addr(),
+        wide: cx.is_64(),
+        event,
+        context: if routine.is_null() { context } else { 0 },
+        routine: (!routine.is_null()).then(|| overlapped::Routine::Nt(me(), routine, context)),
+    };
+    match overlapped::begin(notice, operation)? {
+        Some(_) => Ok(()),
+        None => status(f::STATUS_PENDING),
+    }
+}
+
 struct IoEnd {
     status: i32,
     information: u64,
@@ -154,7 +298,7 @@ impl IoEnd {
 }
 
 /// Reads data from an open file.
-#[shim(ntdll(NtReadFile, ZwReadFile), partial = "no completion routines")]
+#[shim(ntdll(NtReadFile, ZwReadFile), partial = "completion routines for pipes only")]
 fn NtReadFile(
     cx: &Cx,
     file: Handle,
@@ -167,16 +311,20 @@ fn NtReadFile(
     offset: Ptr<u64>,
     _key: Ptr<u32>,
 ) -> Nt<()> {
+    let file: Ref<'_, FileObject> = cx.file(file)?;
+    if file.may_pend() {
+        let operation = Operation::Read(buffer.addr(), length as usize);
+        return begin(cx, file.to_arc(), operation, io, event, context as u64, routine);
+    }
     if !routine.is_null() {
         return status(f::STATUS_NOT_SUPPORTED);
     }
-    let file: Ref<'_, FileObject> = cx.file(file)?;
     let end = IoEnd::of(file.read(range(buffer, length), position(cx, offset)?));
     finish(cx, &file, event, context as u64, io, end)
 }
 
 /// Writes data to an open file.
-#[shim(ntdll(NtWriteFile, ZwWriteFile), partial = "no completion routines")]
+#[shim(ntdll(NtWriteFile, ZwWriteFile), partial = "completion routines for pipes only")]
 fn NtWriteFile(
     cx: &Cx,
     file: Handle,
@@ -189,10 +337,14 @@ fn NtWriteFile(
     offset: Ptr<u64>,
     _key: Ptr<u32>,
 ) -> Nt<()> {
+    let file: Ref<'_, FileObject> = cx.file(file)?;
+    if file.may_pend() {
+        let operation = Operation::Write(buffer.addr(), length as usize);
+        return begin(cx, file.to_arc(), operation, io, event, context as u64, routine);
+    }
     if !routine.is_null() {
         return status(f::STATUS_NOT_SUPPORTED);
     }
-    let file: Ref<'_, FileObject> = cx.file(file)?;
     let end = IoEnd::of(file.write(range(buffer, length), position(cx, offset)?));
     finish(cx, &file, event, context as u64, io, end)
 }

@@ -1,5 +1,6 @@
 //! user32.dll: what console programs use of it. There are no windows.
 
+pub(crate) mod clipboard;
 pub(crate) mod strings;
 pub(crate) mod text;
 pub(crate) mod wsprintf;

@@ -4,16 +4,18 @@ pub(crate) mod attributes;
 pub(crate) mod change;
 pub(crate) mod find;
 pub(crate) mod information;
+pub(crate) mod overlapped;
 pub(crate) mod paths;
 pub(crate) mod volumes;
 
 use transom_sdk::{Cx, Guest, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};
-use transom_syscalls::file::{FileObject, GuestRange, OpenRequest, Opened, Position};
+use transom_syscalls::file::{FileObject, GuestRange, OpenRequest, Opened, Operation, Position};
 use transom_syscalls::handle::Ref;
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::WindowsProgramming::FILE_CREATED;
 
 use super::synchapi::{SecurityAttributes, handle_flags};
+use overlapped::complete;
 
 /// OVERLAPPED. The two words are the kernel's: status and bytes transferred.
 #[derive(Guest, Debug, Clone, Copy)]
@@ -82,12 +84,16 @@ fn CreateFileW(
             Ok(handle.into())
         }
         Opened::Console(device) => super::consoleapi::open_device(cx, device, access, inherit),
-        Opened::NamedPipe(_) => Err(WinError::Code(f::ERROR_FILE_NOT_FOUND)),
+        Opened::NamedPipe(name) => super::namedpipeapi::open(cx, &name, access, flags, inherit),
     }
 }
 
 /// Where an operation takes place, and the OVERLAPPED if there is one.
-fn place(cx: &Cx, file: &FileObject, overlapped: Ptr<Overlapped>) -> Win32<(Position, Option<Overlapped>)> {
+pub(crate) fn place(
+    cx: &Cx,
+    file: &FileObject,
+    overlapped: Ptr<Overlapped>,
+) -> Win32<(Position, Option<Overlapped>)> {
     if overlapped.is_null() {
         if file.is_overlapped() && file.file_type() == fs::FILE_TYPE_DISK {
             return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
@@ -102,22 +108,7 @@ fn place(cx: &Cx, file: &FileObject, overlapped: Ptr<Overlapped>) -> Win32<(Posi
     Ok((position, Some(data)))
 }
 
-/// Notes the end of an operation in its OVERLAPPED and sets the event. Operations are complete when they return.
-fn complete(cx: &Cx, at: Ptr<Overlapped>, mut data: Overlapped, status: i32, count: usize) -> Win32<()> {
-    data.internal = status.cast_unsigned() as usize;
-    data.internal_high = count;
-    at.write(cx, data)?;
-    // The lowest bit of the event handle keeps the completion from being queued to a port.
-    let event = Handle(data.event.0 & !1);
-    if !event.is_null()
-        && let Ok(event) = cx.object::<transom_syscalls::wait::Event>(event, 0)
-    {
-        event.set();
-    }
-    Ok(())
-}
-
-fn count32(n: usize) -> u32 {
+pub(crate) fn count32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
@@ -135,6 +126,10 @@ fn ReadFile(
         out.write(cx, 0)?;
     }
     let file: Ref<'_, FileObject> = cx.file(file)?;
+    if !overlapped.is_null() && file.may_pend() {
+        let operation = Operation::Read(buffer.addr(), len as usize);
+        return overlapped::begin_with(cx, file.to_arc(), operation, overlapped, read);
+    }
     let (position, data) = place(cx, &file, overlapped)?;
     let result = file.read(range(buffer, len), position);
     let n = match (result, data) {
@@ -142,13 +137,13 @@ fn ReadFile(
         // The end of a file is a success that reads nothing, unless an OVERLAPPED is there to say more.
         (Err(status), None) if status.0 == f::STATUS_END_OF_FILE => 0,
         (Err(status), Some(data)) => {
-            complete(cx, overlapped, data, status.0, 0)?;
+            complete(cx, &file, overlapped, data, status.0, 0)?;
             return Err(status.into());
         }
         (Err(status), None) => return Err(status.into()),
     };
     if let Some(data) = data {
-        complete(cx, overlapped, data, f::STATUS_SUCCESS, n)?;
+        complete(cx, &file, overlapped, data, f::STATUS_SUCCESS, n)?;
     }
     if let Some(out) = read {
         out.write(cx, count32(n))?;
@@ -170,38 +165,26 @@ fn WriteFile(
         out.write(cx, 0)?;
     }
     let file: Ref<'_, FileObject> = cx.file(file)?;
+    if !overlapped.is_null() && file.may_pend() {
+        let operation = Operation::Write(buffer.addr(), len as usize);
+        return overlapped::begin_with(cx, file.to_arc(), operation, overlapped, written);
+    }
     let (position, data) = place(cx, &file, overlapped)?;
     let n = match (file.write(range(buffer, len), position), data) {
         (Ok(n), _) => n,
         (Err(status), Some(data)) => {
-            complete(cx, overlapped, data, status.0, 0)?;
+            complete(cx, &file, overlapped, data, status.0, 0)?;
             return Err(status.into());
         }
         (Err(status), None) => return Err(status.into()),
     };
     if let Some(data) = data {
-        complete(cx, overlapped, data, f::STATUS_SUCCESS, n)?;
+        complete(cx, &file, overlapped, data, f::STATUS_SUCCESS, n)?;
     }
     if let Some(out) = written {
         out.write(cx, count32(n))?;
     }
     Ok(())
-}
-
-/// Retrieves the results of an overlapped operation. Operations are complete by the time they have returned.
-#[shim(kernel32)]
-fn GetOverlappedResult(
-    cx: &Cx,
-    _file: Handle,
-    overlapped: Ptr<Overlapped>,
-    count: Out<u32>,
-    _wait: bool,
-) -> Win32<()> {
-    let data = overlapped.read(cx)?;
-    count.write(cx, count32(data.internal_high))?;
-    #[expect(clippy::cast_possible_truncation, reason = "an NTSTATUS")]
-    let status = transom_sdk::Status(data.internal as i32);
-    if status.is_success() { Ok(()) } else { Err(status.into()) }
 }
 
 /// Moves the file pointer of the specified file.
@@ -311,8 +294,9 @@ fn LockFileEx(
     let data = overlapped.read(cx)?;
     let range = transom_syscalls::file::ByteRange { offset: data.position(), len: join(len, len_high) };
     let exclusive = flags & fs::LOCKFILE_EXCLUSIVE_LOCK != 0;
-    cx.file(file)?.lock(range, exclusive, flags & fs::LOCKFILE_FAIL_IMMEDIATELY == 0)?;
-    complete(cx, overlapped, data, f::STATUS_SUCCESS, 0)
+    let file = cx.file(file)?;
+    file.lock(range, exclusive, flags & fs::LOCKFILE_FAIL_IMMEDIATELY == 0)?;
+    complete(cx, &file, overlapped, data, f::STATUS_SUCCESS, 0)
 }
 
 /// Unlocks a region in an open file.
@@ -327,8 +311,9 @@ fn UnlockFileEx(
 ) -> Win32<()> {
     let data = overlapped.read(cx)?;
     let range = transom_syscalls::file::ByteRange { offset: data.position(), len: join(len, len_high) };
-    cx.file(file)?.unlock(range)?;
-    complete(cx, overlapped, data, f::STATUS_SUCCESS, 0)
+    let file = cx.file(file)?;
+    file.unlock(range)?;
+    complete(cx, &file, overlapped, data, f::STATUS_SUCCESS, 0)
 }
 
 /// Creates an anonymous pipe, and returns handles to the read and write ends of the pipe.

@@ -1,6 +1,6 @@
 //! Volumes and drives.
 
-use transom_sdk::{Cx, Out, TextOut, WStr, Win32, shim};
+use transom_sdk::{Cx, Handle, Out, TextOut, WStr, Win32, shim};
 use transom_syscalls::file::Volume;
 
 fn volume(cx: &Cx, root: Option<WStr>) -> Win32<Volume> {
@@ -52,12 +52,39 @@ fn GetVolumeInformationW(
     system_size: u32,
 ) -> Win32<()> {
     let volume = volume(cx, root)?;
-    for (out, value) in [(serial, volume.serial), (longest, volume.longest_name), (flags, volume.flags)] {
+    tell(cx, &volume, (name, name_size), [serial, longest, flags], (system, system_size))
+}
+
+/// Retrieves information about the file system and volume associated with the specified file.
+#[shim(kernel32)]
+fn GetVolumeInformationByHandleW(
+    cx: &Cx,
+    file: Handle,
+    name: TextOut,
+    name_size: u32,
+    serial: Option<Out<u32>>,
+    longest: Option<Out<u32>>,
+    flags: Option<Out<u32>>,
+    system: TextOut,
+    system_size: u32,
+) -> Win32<()> {
+    let volume = cx.file(file)?.volume()?;
+    tell(cx, &volume, (name, name_size), [serial, longest, flags], (system, system_size))
+}
+
+fn tell(
+    cx: &Cx,
+    volume: &Volume,
+    (name, name_size): (TextOut, u32),
+    numbers: [Option<Out<u32>>; 3],
+    (system, system_size): (TextOut, u32),
+) -> Win32<()> {
+    for (out, value) in numbers.into_iter().zip([volume.serial, volume.longest_name, volume.flags]) {
         if let Some(out) = out {
             out.write(cx, value)?;
         }
     }
-    for (out, size, text) in [(name, name_size, volume.label), (system, system_size, volume.file_system)] {
+    for (out, size, text) in [(name, name_size, &volume.label), (system, system_size, &volume.file_system)] {
         if !out.is_null() {
             out.put(&text.encode_utf16().collect::<Vec<_>>(), size)?;
         }
