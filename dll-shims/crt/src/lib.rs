@@ -8,6 +8,7 @@
 mod clock;
 mod eh;
 mod io;
+mod process;
 mod rt;
 mod stdio;
 mod stdlib;

@@ -62,7 +62,7 @@ fn parse_mode(mode: &[u16]) -> Option<OpenMode> {
 }
 
 /// Makes a stream of a descriptor.
-fn attach(cx: &Cx, fd: i32, flags: i32) -> Crt<Ptr<u8>> {
+pub(crate) fn attach(cx: &Cx, fd: i32, flags: i32) -> Crt<Ptr<u8>> {
     let stream = stream::take(cx)?;
     File::new(cx, stream.at).reset(flags, fd)?;
     Ok(Ptr::new(stream.at))
