@@ -70,6 +70,31 @@ impl Memory {
         Ok(Stack { allocation_base: range.base, limit, base })
     }
 
+    /// Puts the last guard page of the stack that holds `sp` back in place after an overflow; what was kept for handlers is kept
+    /// again. The new `StackLimit`; `None` if `sp` is on no stack or too far down.
+    pub fn reset_stack(&self, sp: u64) -> Option<u64> {
+        let mut state = self.lock();
+        let (base, region) = state.region_at_mut(page_down(sp)).filter(|(_, region)| region.stack)?;
+        let guard = base + FLOOR - PAGE;
+        if page_down(sp) <= guard {
+            return None;
+        }
+        if region.protect_at(guard) & PAGE_GUARD == 0 && region.protect_at(guard) != 0 {
+            host::protect(base + PAGE, guard - base, libc::PROT_NONE).ok()?;
+            region.set(base + PAGE, guard, 0);
+            region.set(guard, guard + PAGE, PAGE_READWRITE | PAGE_GUARD);
+            drop(state);
+            self.changed(base + PAGE, guard - base);
+            return Some(guard + PAGE);
+        }
+        // It is where it was: nothing has overflowed.
+        let mut limit = guard + PAGE;
+        while region.protect_at(limit) == 0 || region.protect_at(limit) & PAGE_GUARD != 0 {
+            limit += PAGE;
+        }
+        Some(limit)
+    }
+
     /// As [`Memory::grow_stack`], but leaves a stack alone that is full. The new `StackLimit` if it has grown.
     pub fn grow_stack_with_room(&self, address: u64) -> Option<u64> {
         let page = page_down(address);

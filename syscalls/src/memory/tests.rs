@@ -314,6 +314,10 @@ fn the_last_pages_of_a_stack_are_used() {
     assert_eq!(memory.grow_stack_with_room(stack.limit - 1), None);
     assert_eq!(memory.grow_stack(stack.limit - 1), Growth::Overflow(bottom + PAGE));
     assert_eq!(memory.grow_stack(bottom + PAGE), Growth::None);
+    assert_eq!(memory.reset_stack(bottom + 3 * PAGE), None, "still down there");
+    assert_eq!(memory.reset_stack(stack.base - 8), Some(bottom + 6 * PAGE));
+    assert_eq!(memory.reset_stack(stack.base - 8), Some(bottom + 6 * PAGE), "in place already");
+    assert_eq!(memory.grow_stack(stack.limit - 1), Growth::Overflow(bottom + PAGE));
     memory.free(bottom, 0, MEM_RELEASE).unwrap();
 }
 

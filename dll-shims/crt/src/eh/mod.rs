@@ -10,6 +10,7 @@
 pub(crate) mod dispatcher;
 pub(crate) mod frame;
 pub(crate) mod frame_x86;
+pub(crate) mod overflow;
 pub(crate) mod rtti;
 pub(crate) mod seh;
 pub(crate) mod seh_x86;
