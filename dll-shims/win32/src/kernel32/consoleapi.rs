@@ -2,9 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use transom_sdk::{
-    Acp, Cx, Func, Guest, Handle, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, shim,
-};
+use transom_sdk::{Acp, Cx, Guest, Handle, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::console::{self, Console};
 use transom_syscalls::file::{GuestRange, Position};
 use transom_syscalls::handle::HandleFlags;
@@ -195,27 +193,6 @@ fn SetConsoleCP(_cx: &Cx, page: u32) -> Win32<()> {
     } else {
         Err(WinError::Code(f::ERROR_INVALID_PARAMETER))
     }
-}
-
-/// The handlers that were added, the last one first, and whether Ctrl-C is ignored.
-#[derive(Default)]
-pub(crate) struct Handlers(Mutex<(Vec<u64>, bool)>);
-
-/// Adds or removes an application-defined handler function for Ctrl-C and its like.
-#[shim(kernel32, partial = "handlers are kept; a signal from the terminal ends the process")]
-fn SetConsoleCtrlHandler(cx: &Cx, handler: Func, add: bool) -> Win32<()> {
-    let mut handlers = cx.state::<Handlers>().0.lock().unwrap_or_else(PoisonError::into_inner);
-    if handler.is_null() {
-        handlers.1 = add;
-        return Ok(());
-    }
-    if add {
-        handlers.0.insert(0, handler.0);
-        return Ok(());
-    }
-    let at = handlers.0.iter().position(|&h| h == handler.0);
-    handlers.0.remove(at.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?);
-    Ok(())
 }
 
 /// Retrieves the title of the console window: what was set.

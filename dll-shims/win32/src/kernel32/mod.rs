@@ -2,6 +2,7 @@
 
 pub(crate) mod apc;
 pub(crate) mod appmodel;
+pub(crate) mod console_control;
 pub(crate) mod consoleapi;
 pub(crate) mod datafile;
 pub(crate) mod datetimeapi;

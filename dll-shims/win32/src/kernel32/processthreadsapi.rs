@@ -14,7 +14,7 @@ use windows_sys::Win32::System::Threading as t;
 use super::synchapi::{SecurityAttributes, handle_flags};
 
 /// Size of the host stack that a guest thread's shims run on, in bytes. Only what is touched costs memory.
-const HOST_STACK: usize = 1 << 20;
+pub(crate) const HOST_STACK: usize = 1 << 20;
 
 /// Ends the calling process and all its threads.
 #[shim(kernel32, ntdll(RtlExitUserProcess))]
@@ -71,7 +71,7 @@ pub(crate) fn CreateThread(
 
 /// Reserve and commit of a new thread's stack: the caller's size is one of the two, the program's headers give the
 /// other.
-fn stack_sizes(cx: &Cx, size: u64, flags: u32) -> (u64, u64) {
+pub(crate) fn stack_sizes(cx: &Cx, size: u64, flags: u32) -> (u64, u64) {
     let program = cx.modules().program();
     let (reserve, commit) = program
         .as_ref()

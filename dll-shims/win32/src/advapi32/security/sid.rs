@@ -110,7 +110,8 @@ fn EqualSid(_cx: &Cx, a: Ptr<u8>, b: Ptr<u8>) -> Win32<bool> {
 #[shim(advapi32, kernel32)]
 fn EqualPrefixSid(_cx: &Cx, a: Ptr<u8>, b: Ptr<u8>) -> Win32<bool> {
     let (mut a, mut b) = (read(a)?, read(b)?);
-    (a.sub.pop(), b.sub.pop());
+    a.sub.pop();
+    b.sub.pop();
     Ok(a == b)
 }
 

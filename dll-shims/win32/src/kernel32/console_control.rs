@@ -1,0 +1,89 @@
+//! Control handlers of `consoleapi.h`: Ctrl-C, Ctrl-Break and the end of the terminal. Each event runs the handlers on a thread
+//! of its own, as on Windows, the one added last first.
+
+use std::sync::{Mutex, PoisonError};
+
+use transom_sdk::{Cx, Func, Process, ThreadStart, Win32, WinError, foundation as f, shim};
+use transom_syscalls::control;
+use transom_syscalls::thread::{Spawn, spawn};
+use windows_sys::Win32::System::Console as c;
+
+use super::processthreadsapi::{HOST_STACK, stack_sizes};
+
+/// The handlers that were added, the last one first, and whether Ctrl-C is ignored.
+#[derive(Default)]
+struct Handlers(Mutex<(Vec<u64>, bool)>);
+
+fn handlers(process: &'static Process) -> (Vec<u64>, bool) {
+    let state: &'static Handlers = process.states.get();
+    state.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// Runs the handlers for an event until one takes it; what none takes ends the process, and closing always does.
+fn run(cx: &Cx, event: u32) -> u32 {
+    let mut index = 0;
+    loop {
+        // One at a time and nothing kept: a handler may end the thread or change the list.
+        let handler = {
+            let (list, ignored) = handlers(cx.process());
+            if event == c::CTRL_C_EVENT && ignored {
+                return 0;
+            }
+            list.get(index).copied()
+        };
+        match handler {
+            Some(handler) if cx.call(Func(handler), &[event.into()]) & 0xFFFF_FFFF == 0 => index += 1,
+            Some(_) if event != c::CTRL_CLOSE_EVENT => return 0,
+            _ => cx.process().exit(cx, f::STATUS_CONTROL_C_EXIT.cast_unsigned()),
+        }
+    }
+}
+
+/// Starts the thread that runs the handlers.
+fn deliver(process: &'static Process, sizes: (u64, u64), event: u32) {
+    let start = || {
+        let memory = ThreadStart::new(process, sizes.0, sizes.1)?;
+        let how = Spawn { host_stack: HOST_STACK, suspended: false };
+        spawn(how, move |_| memory.run(|cx| run(cx, event)).unwrap_or(u32::MAX))
+    };
+    if let Err(status) = start() {
+        log::warn!("no thread for a control event: {status:?}");
+        process.terminate(f::STATUS_CONTROL_C_EXIT.cast_unsigned());
+    }
+}
+
+/// Adds or removes an application-defined handler function; without one, sets whether Ctrl-C is ignored.
+#[shim(kernel32)]
+fn SetConsoleCtrlHandler(cx: &Cx, handler: Func, add: bool) -> Win32<()> {
+    let (process, sizes) = (cx.process(), stack_sizes(cx, 0, 0));
+    control::watch(move |event| deliver(process, sizes, event))?;
+    let mut state = cx.state::<Handlers>().0.lock().unwrap_or_else(PoisonError::into_inner);
+    if handler.is_null() {
+        state.1 = add;
+        return Ok(());
+    }
+    if add {
+        state.0.insert(0, handler.0);
+        return Ok(());
+    }
+    let at = state.0.iter().position(|&h| h == handler.0);
+    state.0.remove(at.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?);
+    Ok(())
+}
+
+/// Sends a signal to a process group that shares the console.
+#[shim(kernel32, partial = "reaches the calling process, or the one process named")]
+fn GenerateConsoleCtrlEvent(cx: &Cx, event: u32, group: u32) -> Win32<()> {
+    if !matches!(event, c::CTRL_C_EVENT | c::CTRL_BREAK_EVENT) {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    if group == 0 || group == std::process::id() {
+        deliver(cx.process(), stack_sizes(cx, 0, 0), event);
+        return Ok(());
+    }
+    // Ctrl-C cannot be limited to a group: nobody receives it.
+    if event == c::CTRL_BREAK_EVENT {
+        control::send(group, event)?;
+    }
+    Ok(())
+}
