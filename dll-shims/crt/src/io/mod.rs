@@ -2,6 +2,7 @@
 //!
 //! A descriptor's handle and modes are copied out of the table before any operation, so that a read that blocks holds no lock.
 
+pub(crate) mod conio;
 pub(crate) mod fcntl;
 pub(crate) mod fs;
 pub(crate) mod lowio;
