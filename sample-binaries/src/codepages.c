@@ -29,6 +29,10 @@ int main(void)
     CHECK_INT("1252 back", WideCharToMultiByte(1252, 0, L"\x20ac\x65e5", 2, b, 64, NULL, &used), 2);
     CHECK("1252 default character", (unsigned char)b[0] == 0x80 && b[1] == '?' && used == TRUE);
     CHECK_INT("own default character", (WideCharToMultiByte(1252, 0, L"\x65e5", 1, b, 64, "#", NULL), b[0]), '#');
+    CHECK_INT("the OEM page takes a default character", WideCharToMultiByte(CP_OEMCP, 0, L"a.7z", 4, b, 64, "_", &used), 4);
+    CHECK("and needs none", used == FALSE && !memcmp(b, "a.7z", 4));
+    /* Wine 8 takes it. */
+    CHECK_ERR("UTF-8 takes none", WideCharToMultiByte(CP_UTF8, 0, L"a", 1, b, 64, "_", &used), ERROR_INVALID_PARAMETER);
     CHECK_INT("437", (MultiByteToWideChar(437, 0, "\x82\xc4", 2, w, 64), w[0]), 0xe9);
     CHECK_HEX("437 line drawing", w[1], 0x2500);
     CHECK("GetCPInfo UTF-8", GetCPInfo(CP_UTF8, &info) && info.MaxCharSize == 4);

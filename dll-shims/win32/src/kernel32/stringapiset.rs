@@ -104,12 +104,15 @@ fn WideCharToMultiByte(
     let room = check(source.addr(), len, target.addr(), target_len)?;
     let page = page(code_page)?;
     let len = source_len(len, || mem::strlen16(source.addr(), LONGEST))?;
-    let default = if default.is_null() { None } else { Some(default.read(cx)?) };
+    // UTF-8 by its own number refuses a default character. Programs that ask for the ANSI or OEM page know nothing of
+    // UTF-8 and pass one as a matter of course (7-Zip does); for them it has nothing to do, since everything has a form.
+    let moot = code_page != CODE_PAGE && codepage::resolve(code_page, CODE_PAGE, CODE_PAGE) == g::CP_UTF8;
+    let default = if default.is_null() || moot { None } else { Some(default.read(cx)?) };
     let mut defaulted = false;
     let wants_flag = !used_default.is_null();
     let count = with_buffer(len, |units: &mut [u16]| {
         for_guest(source, units)?;
-        let flag = wants_flag.then_some(&mut defaulted);
+        let flag = (wants_flag && !moot).then_some(&mut defaulted);
         if room == 0 {
             return codepage::from_wide(page, flags, units, None, default, flag).map_err(failure);
         }
