@@ -35,6 +35,8 @@ pub(crate) mod synchapi;
 pub(crate) mod synchapi_once;
 pub(crate) mod synchapi_timers;
 pub(crate) mod sysinfoapi;
+pub(crate) mod threadpool;
+pub(crate) mod threadpoolapiset;
 pub(crate) mod threads;
 pub(crate) mod timezoneapi;
 pub(crate) mod utilapiset;
