@@ -249,6 +249,13 @@ impl Locked<'_> {
         while done < len {
             let held = usize::try_from(self.file.ptr()?.saturating_sub(base)).unwrap_or(0);
             let rest = len - done;
+            if held == 0 {
+                // Appending begins at the end, so that the position is right before the first flush.
+                let fd = self.file.descriptor()?;
+                if io::get(self.cx, fd).is_ok_and(|d| d.append) {
+                    let _ = io::seek(self.cx, fd, 0, 2);
+                }
+            }
             if held == 0 && rest >= size {
                 let block = rest - rest % size.max(1);
                 let n = io::write(self.cx, self.file.descriptor()?, from + done as u64, block)
