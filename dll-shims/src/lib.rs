@@ -1,6 +1,7 @@
 //! All shim DLLs together: what the `transom` command gives to a process.
 
 use transom_sdk::Dll;
+pub use transom_win32::backtrace;
 
 /// The built-in DLLs, a list per crate, each sorted by name.
 pub static DLLS: &[&[Dll]] = &[transom_crt::DLLS, transom_win32::DLLS];

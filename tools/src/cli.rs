@@ -42,6 +42,9 @@ pub(crate) struct RunOptions {
     /// What to log, as in `info` or `transom_loader=debug` [env: TRANSOM_LOG]
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
+    /// How calls are traced, in `transom trace` and its children
+    #[arg(skip)]
+    pub(crate) trace: Option<crate::trace::Trace>,
     /// The Windows program
     #[arg(value_name = "PROGRAM")]
     pub(crate) program: PathBuf,
@@ -72,6 +75,9 @@ impl RunOptions {
         if let Some(log) = &self.log {
             put("log=", OsStr::new(log));
         }
+        if let Some(trace) = self.trace.as_ref().filter(|t| t.follows()) {
+            put("trace=", &trace.to_word());
+        }
         words
     }
 
@@ -91,6 +97,7 @@ impl RunOptions {
                     options.drive.push((letter.into(), folder.into()));
                 }
                 b"log" => options.log = Some(value.to_str()?.to_owned()),
+                b"trace" => options.trace = Some(crate::trace::Trace::of_word(value)?),
                 _ => return None,
             }
         }
@@ -123,7 +130,9 @@ struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run a program
-    Run(RunOptions),
+    Run(Box<RunOptions>),
+    /// Run a program and print the API calls that it makes
+    Trace(Box<crate::trace::TraceOptions>),
     /// Say what this host offers, what is missing and how to get it
     Doctor(DoctorOptions),
     /// Say what a Windows program is, what it needs, and whether it will start; runs nothing
@@ -144,11 +153,13 @@ enum Command {
 pub(crate) enum Action {
     /// Run a program.
     Run(Box<RunOptions>),
+    /// Run a program and print its calls.
+    Trace(Box<crate::trace::TraceOptions>),
     /// Nothing more: it has been done.
     Done(ExitCode),
 }
 
-const SUBCOMMANDS: &[&str] = &["run", "doctor", "inspect", "shims", "completions", "man", "help"];
+const SUBCOMMANDS: &[&str] = &["run", "trace", "doctor", "inspect", "shims", "completions", "man", "help"];
 
 /// Parses the command line and does what needs no guest.
 pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
@@ -166,7 +177,8 @@ pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
         args.insert(1, "run".into());
     }
     match Cli::try_parse_from(args) {
-        Ok(Cli { command: Command::Run(options) }) => Action::Run(Box::new(options)),
+        Ok(Cli { command: Command::Run(options) }) => Action::Run(options),
+        Ok(Cli { command: Command::Trace(options) }) => Action::Trace(options),
         Ok(Cli { command: Command::Doctor(options) }) => Action::Done(crate::doctor::doctor(&options)),
         Ok(Cli { command: Command::Inspect(options) }) => Action::Done(crate::inspect::inspect(&options)),
         Ok(Cli { command: Command::Shims(options) }) => Action::Done(crate::shims::shims(&options)),

@@ -10,6 +10,7 @@ mod inspect;
 mod output;
 mod run;
 mod shims;
+mod trace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     }
     match cli::parse(args) {
         cli::Action::Run(options) => run::run(*options),
+        cli::Action::Trace(options) => trace::run(*options),
         cli::Action::Done(code) => code,
     }
 }

@@ -128,6 +128,9 @@ pub(crate) fn boot(
     let process =
         Process::new(headers.machine, headers.is_large_address_aware(), process_options, DLLS, ALIASES)
             .map_err(|e| internal("starting", &e))?;
+    if let Some(trace) = &settings.trace {
+        crate::trace::install(trace, process);
+    }
     // Windows enforces no-execute on 32-bit programs only if they say that they can stand it.
     process.memory.set_data_executes(headers.machine == Machine::I386 && !headers.is_nx_compatible());
     let engine = engine::create(settings.engine, headers.machine, process)

@@ -189,7 +189,9 @@ macro_rules! integers {
             }
             fn show(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
                 let value = Self::fetch(args);
-                if (0..10).contains(&value) { write!(out, "{value}") } else { write!(out, "{value:#x}") }
+                // Sizes and counts read better in decimal, bit patterns in hex.
+                let wide = value as i128;
+                if (-0x1_0000..0x10_0000).contains(&wide) { write!(out, "{value}") } else { write!(out, "{value:#x}") }
             }
         }
     )*};

@@ -213,7 +213,7 @@ impl BuiltinImage {
         for (i, export) in exports.iter().enumerate() {
             let Target::Function(shim) = export.target else { continue };
             let number = self.first + u32::try_from(from + i).ok()?;
-            self.process.bind_shim(number, shim);
+            self.process.bind_shim(number, self.dll.name, export.name, shim);
             code[i * THUNK_SIZE..][..THUNK_SIZE].copy_from_slice(&self.process.engine().thunk(number));
         }
         let at = self.thunk_address(from);

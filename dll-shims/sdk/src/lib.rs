@@ -63,6 +63,7 @@ mod state;
 mod suspend;
 mod text;
 mod thread;
+mod trace;
 
 pub use args::{Arg, Args, Hidden, VaList, VarArgs};
 pub use boot::ProgramInfo;
@@ -79,6 +80,7 @@ pub use shim::{Data, Dll, Export, Parameter, Shim, Target};
 pub use state::States;
 pub use text::{AStr, Acp, TextOut, WStr};
 pub use thread::ThreadStart;
+pub use trace::{Callee, Tracer};
 
 pub use transom_cpu::block::ThreadBlock;
 pub use transom_cpu::frame::Frame;

@@ -22,12 +22,19 @@ struct Missing {
 }
 
 /// Makes the thunk of a missing function and returns its address, or 0 if guest memory is exhausted.
-pub(crate) fn thunk(process: &Process, dll: &str, symbol: &str, importer: &str) -> u64 {
+pub(crate) fn thunk(process: &'static Process, dll: &str, symbol: &str, importer: &str) -> u64 {
     log::debug!("{importer} imports {dll}!{symbol}, which is not implemented");
     let Some(number) = process.thunks.reserve(1) else { return 0 };
     let what = Missing { dll: dll.to_owned(), symbol: symbol.to_owned(), importer: importer.to_owned() };
     let data: &'static Missing = Box::leak(Box::new(what));
-    process.thunks.bind(number, Bound { entry: called, data: core::ptr::from_ref(data).cast() });
+    let plain = Bound { entry: called, data: core::ptr::from_ref(data).cast() };
+    process.thunks.bind(
+        number,
+        match process.tracer() {
+            None => plain,
+            Some(tracer) => crate::trace::bound(tracer, dll, symbol, None, plain),
+        },
+    );
     let mut next = process.missing_cursor().lock().unwrap_or_else(PoisonError::into_inner);
     if next.is_multiple_of(PAGE) {
         let page = process.memory.allocate(&Allocation {

@@ -32,6 +32,7 @@ use crate::builtin::BuiltinImage;
 use crate::cx::Cx;
 use crate::shim::{Dll, Shim};
 use crate::state::States;
+use crate::trace::{self, Tracer};
 
 /// What a process is started with, apart from the program.
 #[derive(Debug, Clone, Default)]
@@ -151,6 +152,7 @@ pub struct Process {
     images: Mutex<Vec<Arc<BuiltinImage>>>,
     exception_hook: OnceLock<(ExceptionHook, UnwindHook)>,
     native: OnceLock<bool>,
+    tracer: OnceLock<Box<dyn Tracer>>,
     exit_hooks: Mutex<Vec<ExitHook>>,
     peb: AtomicU64,
     missing: Mutex<u64>,
@@ -197,6 +199,7 @@ impl Process {
             images: Mutex::default(),
             exception_hook: OnceLock::new(),
             native: OnceLock::new(),
+            tracer: OnceLock::new(),
             exit_hooks: Mutex::default(),
             peb: AtomicU64::new(0),
             missing: Mutex::new(0),
@@ -338,19 +341,40 @@ impl Process {
 
     /// Ends the process at once. The host sees the low 8 bits of the code, a parent that is a guest all of it.
     pub fn terminate(&self, code: u32) -> ! {
+        if let Some(tracer) = self.tracer() {
+            tracer.end(code);
+        }
         transom_syscalls::process::exit(code)
     }
 
     /// Whether shims may be replaced by leaf stubs: unless calls are traced.
     #[must_use]
     pub fn uses_leaves(&self) -> bool {
-        true
+        self.tracer().is_none()
     }
 
-    /// Binds a thunk number to a shim.
-    pub(crate) fn bind_shim(&self, number: u32, shim: &'static Shim) {
+    /// Has calls traced. Once, before the program is loaded.
+    pub fn set_tracer(&self, tracer: Box<dyn Tracer>) {
+        let _ = self.tracer.set(tracer);
+    }
+
+    /// The tracer, if calls are traced.
+    #[must_use]
+    pub fn tracer(&self) -> Option<&dyn Tracer> {
+        self.tracer.get().map(|t| &**t)
+    }
+
+    /// Binds a thunk number to a shim, exported by a DLL under a name.
+    pub(crate) fn bind_shim(&'static self, number: u32, dll: &str, name: &str, shim: &'static Shim) {
         let data = core::ptr::from_ref(shim).cast::<c_void>();
-        self.thunks.bind(number, Bound { entry: shim.entry, data });
+        let plain = Bound { entry: shim.entry, data };
+        self.thunks.bind(
+            number,
+            match self.tracer() {
+                None => plain,
+                Some(tracer) => trace::bound(tracer, dll, name, Some(shim), plain),
+            },
+        );
     }
 
     /// Dispatches an exception; see [`ExceptionHook`].
@@ -417,7 +441,9 @@ impl Upper for Process {
     }
 
     fn missing(&self, dll: &str, symbol: &Symbol, importer: &str) -> u64 {
-        crate::missing::thunk(self, dll, &symbol.to_string(), importer)
+        // SAFETY: as in `builtin`.
+        let this: &'static Self = unsafe { &*core::ptr::from_ref(self) };
+        crate::missing::thunk(this, dll, &symbol.to_string(), importer)
     }
 }
 

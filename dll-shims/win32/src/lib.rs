@@ -17,6 +17,8 @@ pub(crate) mod version;
 pub(crate) mod winmm;
 pub(crate) mod ws2_32;
 
+pub use ntdll::exception::backtrace::trace as backtrace;
+
 /// Connects a process to this crate's services: exception dispatch and unwinding.
 pub fn install(process: &transom_sdk::Process) {
     process.set_exception_hooks(ntdll::exception::dispatch, ntdll::exception::unwind);

@@ -8,7 +8,7 @@ use super::tables;
 use super::walk::{Next, Walk};
 
 /// The program counters of the stack from a context on, innermost first.
-pub(crate) fn trace(cx: &Cx, context: &Context, most: usize) -> Vec<u64> {
+pub fn trace(cx: &Cx, context: &Context, most: usize) -> Vec<u64> {
     match context {
         Context::I386(c) => trace_i386(cx, c.eip, c.ebp, most),
         Context::Amd64(_) | Context::Arm64(_) => {

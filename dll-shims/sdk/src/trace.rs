@@ -1,0 +1,100 @@
+//! Tracing of calls: the hook through which a tracer sees every call of a built-in function.
+//!
+//! A process without a tracer binds thunks to the shims themselves and pays nothing. With one, a thunk's entry is
+//! [`traced`], which calls the shim's own in between. What is recorded, and how it is printed, is the tracer's business (the
+//! `transom` command's). Calls that never return (ExitProcess, longjmp, an exception that unwinds past them) have no
+//! [`Tracer::after`]; a tracer finds out by the stack pointers of the calls that follow.
+
+use core::any::Any;
+use core::ffi::c_void;
+use core::fmt;
+use std::sync::OnceLock;
+
+use transom_cpu::block::ThreadBlock;
+use transom_cpu::frame::Frame;
+use transom_cpu::thunk::{Bound, HostEntry};
+
+use crate::cx::Cx;
+use crate::shim::Shim;
+
+/// A function that is traced.
+pub struct Callee {
+    /// The DLL under which it is bound, lower case, with extension.
+    pub dll: String,
+    /// The name under which it is bound; `#` and the number for an ordinal.
+    pub name: String,
+    /// The shim; `None` if the function is not implemented and the call is going to fail.
+    pub shim: Option<&'static Shim>,
+    /// What the tracer keeps about the function.
+    pub notes: OnceLock<Box<dyn Any + Send + Sync>>,
+    entry: HostEntry,
+    data: *const c_void,
+    tracer: &'static dyn Tracer,
+}
+
+// SAFETY: `data` is what the thunk table held, which any thread may be called with.
+unsafe impl Send for Callee {}
+// SAFETY: as above.
+unsafe impl Sync for Callee {}
+
+impl fmt::Debug for Callee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}!{}", self.dll, self.name)
+    }
+}
+
+/// Sees calls. Its methods must not call into the guest.
+pub trait Tracer: Send + Sync {
+    /// Whether calls of this function are to be seen. Asked once, when the function is bound.
+    fn wants(&self, dll: &str, name: &str) -> bool;
+
+    /// Before a call, with its arguments in the frame. What it returns is handed to [`Tracer::after`].
+    fn before(&self, cx: &Cx, frame: &mut Frame, callee: &'static Callee) -> u64;
+
+    /// After the call, with the result in the frame.
+    fn after(&self, cx: &Cx, frame: &mut Frame, callee: &'static Callee, token: u64);
+
+    /// The process ends now: what is under way never returns.
+    fn end(&self, code: u32);
+}
+
+/// What a thunk is bound to when the tracer wants the function.
+pub(crate) fn bound(
+    tracer: &'static dyn Tracer,
+    dll: &str,
+    name: &str,
+    shim: Option<&'static Shim>,
+    plain: Bound,
+) -> Bound {
+    if !tracer.wants(dll, name) {
+        return plain;
+    }
+    let callee: &'static Callee = Box::leak(Box::new(Callee {
+        dll: dll.to_owned(),
+        name: name.to_owned(),
+        shim,
+        notes: OnceLock::new(),
+        entry: plain.entry,
+        data: plain.data,
+        tracer,
+    }));
+    Bound { entry: traced, data: core::ptr::from_ref(callee).cast() }
+}
+
+/// The entry of traced functions. Holds nothing across the call that needs a destructor.
+unsafe extern "C-unwind" fn traced(block: *mut ThreadBlock, frame: *mut Frame, data: *const c_void) {
+    // SAFETY: called by a thunk's entry code with the thread's block and the live frame; `data` was leaked by `bound`.
+    let callee: &'static Callee = unsafe { &*data.cast::<Callee>() };
+    // SAFETY: as above.
+    let token = unsafe {
+        let (cx, frame) = crate::cx::enter(block, frame);
+        callee.tracer.before(cx, frame, callee)
+    };
+    // SAFETY: what the thunk would have been bound to, called as the thunk would have called it.
+    unsafe { (callee.entry)(block, frame, callee.data) };
+    // SAFETY: as above.
+    unsafe {
+        let (cx, frame) = crate::cx::enter(block, frame);
+        callee.tracer.after(cx, frame, callee, token);
+    }
+}
