@@ -15,6 +15,7 @@ pub mod job;
 pub mod kuser;
 pub mod memory;
 pub mod named_pipe;
+pub mod network;
 pub mod object;
 pub mod path;
 pub mod pipe;

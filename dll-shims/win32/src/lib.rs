@@ -11,6 +11,8 @@ pub(crate) mod ole32;
 pub(crate) mod oleaut32;
 pub(crate) mod rpcrt4;
 pub(crate) mod shell32;
+pub(crate) mod shlwapi;
+pub(crate) mod small;
 pub(crate) mod user32;
 pub(crate) mod userenv;
 pub(crate) mod version;

@@ -268,7 +268,7 @@ fn FileTimeToDosDateTime(cx: &Cx, time: Ptr<u32>, day: Out<u16>, clock: Out<u16>
         return Err(INVALID_PARAMETER);
     }
     day.write(cx, (t.year - 1980) << 9 | t.month << 5 | t.day)?;
-    Ok(clock.write(cx, t.hour << 11 | t.minute << 5 | t.second / 2)?)
+    Ok(clock.write(cx, t.hour << 11 | t.minute << 5 | (t.second / 2))?)
 }
 
 /// Converts MS-DOS date and time values to a file time.

@@ -27,7 +27,7 @@ impl FileTime {
 
 /// Retrieves file system attributes for a specified file or directory.
 #[shim(kernel32, ansi, fails = -1)]
-fn GetFileAttributesW(cx: &Cx, name: WStr) -> Win32<u32> {
+pub(crate) fn GetFileAttributesW(cx: &Cx, name: WStr) -> Win32<u32> {
     Ok(cx.files().query(&name.get()?)?.attributes)
 }
 
