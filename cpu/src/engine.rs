@@ -170,6 +170,18 @@ pub trait Engine: Send + Sync {
     /// As for [`Engine::call`].
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> !;
 
+    /// Starts over: drops the levels that guest code has jumped out of without telling anyone (those of this thread's stack that
+    /// lie below the guest stack pointer `sp`), copies `data` to where they were, and calls `entry` with the copy, which does not return.
+    /// So a guest that leaves every exception by a jump of its own does not use up the host's stack.
+    ///
+    /// # Safety
+    /// As for [`Engine::resume`]; `data` is plain memory.
+    unsafe fn restart(&self, block: *mut ThreadBlock, sp: u64, entry: Restart, data: &[u8]) -> ! {
+        let _ = sp;
+        // SAFETY: the caller's contract.
+        unsafe { entry(block, data.as_ptr()) }
+    }
+
     /// Guest address that guest functions called with [`Engine::call`] return to.
     fn return_trap(&self) -> u64;
 
@@ -207,6 +219,35 @@ pub trait Engine: Send + Sync {
 
     /// Guest code in the range was rewritten (FlushInstructionCache).
     fn flush_code(&self, _start: u64, _len: u64) {}
+}
+
+/// What [`Engine::restart`] calls.
+pub type Restart = unsafe extern "C" fn(block: *mut ThreadBlock, data: *const u8) -> !;
+
+/// Whether the innermost level was left by a jump of the guest's own: it was entered further down the thread's stack than `sp`. Only x86
+/// guests do that; and on other stacks than the thread's own nothing can be said.
+///
+/// # Safety
+/// `block` is the calling thread's, with its TEB mapped.
+#[must_use]
+pub unsafe fn has_stale_level(block: *mut ThreadBlock, machine: Machine, sp: u64) -> bool {
+    if machine != Machine::I386 {
+        return false;
+    }
+    // SAFETY: the caller's contract; levels are linked from calls of this thread.
+    unsafe {
+        let Some(level) = (*block).level.as_ref() else { return false };
+        if level.previous.is_null() || level.guest_sp >= sp {
+            return false;
+        }
+        let (Ok(base), Ok(limit)) =
+            (crate::mem::read::<u32>((*block).teb + 4), crate::mem::read::<u32>((*block).teb + 8))
+        else {
+            return false;
+        };
+        let stack = u64::from(limit)..=u64::from(base);
+        stack.contains(&sp) && stack.contains(&level.guest_sp)
+    }
 }
 
 /// Abandons the levels that lie below the guest stack pointer `sp`, so that guest code can go on with it.

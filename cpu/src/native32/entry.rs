@@ -316,6 +316,28 @@ unsafe extern "C" fn returned() {
     )
 }
 
+/// Calls `entry(block, data)` on the stack at `sp`, a multiple of 16.
+///
+/// # Safety
+/// The stack below `sp` is free; `entry` does not return.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn on_stack(
+    sp: u64,
+    entry: crate::engine::Restart,
+    block: *mut ThreadBlock,
+    data: *const u8,
+) -> ! {
+    naked_asm!(
+        "mov rsp, rdi",
+        "mov rax, rsi",
+        "mov rdi, rdx",
+        "mov rsi, rcx",
+        "xor ebp, ebp",
+        "call rax",
+        "ud2"
+    )
+}
+
 /// Loads the data selectors and the FS selector that guest code expects, and puts the host's FS base back. Sets
 /// the x87 control word that Windows starts threads with (53-bit precision, all exceptions masked).
 ///

@@ -19,7 +19,7 @@ use core::ptr;
 
 use crate::block::{BLOCK_OFFSET, ThreadBlock};
 use crate::context::Context;
-use crate::engine::{CallResult, Engine, Host, Level, drop_levels};
+use crate::engine::{CallResult, Engine, Host, Level, Restart, drop_levels};
 use crate::machine::Machine;
 use crate::mem;
 use crate::signals;
@@ -158,6 +158,18 @@ impl Engine for Native32 {
             (*block).guest_sp = outer_sp;
         }
         result
+    }
+
+    unsafe fn restart(&self, block: *mut ThreadBlock, sp: u64, entry: Restart, data: &[u8]) -> ! {
+        // SAFETY: the caller's contract. What lies between the outermost dropped level and this function is dead, so the copy
+        // and the new frames may take its place; `data` lies further down.
+        unsafe {
+            drop_levels(block, sp);
+            let top = usize::try_from((*block).host_sp).unwrap_or(0);
+            let to = ptr::with_exposed_provenance_mut::<u8>((top - data.len()) & !63);
+            ptr::copy(data.as_ptr(), to, data.len());
+            entry::on_stack(to.expose_provenance() as u64, entry, block, to)
+        }
     }
 
     fn return_trap(&self) -> u64 {

@@ -7,7 +7,8 @@ use core::sync::atomic::AtomicU32;
 use super::classify::Trap;
 use crate::block::ThreadBlock;
 use crate::context::{Amd64Context, Context, FloatSave, FxSave, I386Context};
-use crate::engine::{Host, drop_levels};
+use crate::engine::{Host, drop_levels, has_stale_level};
+use crate::machine::Machine;
 
 /// Code selector of 32-bit user code on Linux.
 pub(super) const CODE32: u16 = 0x23;
@@ -69,6 +70,12 @@ pub(super) unsafe fn divert(
     // SAFETY: the kernel stores an FXSAVE image here, and says in its software part whether it is larger. The host
     // stack below `host_sp` is free while guest code runs.
     unsafe {
+        let guest_sp = context.uc_mcontext.gregs[libc::REG_RSP as usize].cast_unsigned();
+        if low16(context.uc_mcontext.gregs[libc::REG_CSGSFS as usize]) == CODE32
+            && has_stale_level(block, Machine::I386, guest_sp)
+        {
+            drop_levels(block, guest_sp);
+        }
         let (len, features) = image_size(image);
         let top = usize::try_from((*block).host_sp).unwrap_or(0);
         let copy = core::ptr::with_exposed_provenance_mut::<u8>((top - len) & !63);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
-use transom_cpu::engine::{Access, Engine};
+use transom_cpu::engine::{Access, Engine, has_stale_level};
 use transom_cpu::frame::Frame;
 use transom_cpu::machine::Machine;
 use transom_cpu::mem::{self, BadAddress};
@@ -333,6 +333,15 @@ impl Cx {
     /// Raises an exception in the guest at the running shim's call. Never returns: a handler continues the guest.
     pub fn raise(&self, record: &Record) -> ! {
         let mut context = self.caller_context();
+        // SAFETY: the thread's own block.
+        if unsafe { has_stale_level(self.block, self.machine(), context.sp()) } {
+            let raised = Raised { record: *record, context };
+            // SAFETY: a structure of plain values, alive until it has been copied.
+            let bytes =
+                unsafe { core::slice::from_raw_parts((&raw const raised).cast::<u8>(), size_of::<Raised>()) };
+            // SAFETY: the thread's own block; the running shim gives up its frames.
+            unsafe { self.engine().restart(self.block, raised.context.sp(), raise_again, bytes) }
+        }
         self.process.dispatch_exception(self, record, &mut context);
         self.resume(&context)
     }
@@ -369,6 +378,21 @@ impl Cx {
     pub fn block(&self) -> *mut ThreadBlock {
         self.block
     }
+}
+
+/// An exception on its way to a shallower host stack.
+struct Raised {
+    record: Record,
+    context: Context,
+}
+
+/// Dispatches an exception after [`Engine::restart`].
+unsafe extern "C" fn raise_again(block: *mut ThreadBlock, data: *const u8) -> ! {
+    // SAFETY: the bytes of a `Raised`, copied to an address that is a multiple of 64; the context is attached to the block.
+    let (cx, raised) = unsafe { (&*(*block).user.cast::<Cx>(), &*data.cast::<Raised>()) };
+    let mut context = raised.context.clone();
+    cx.process.dispatch_exception(cx, &raised.record, &mut context);
+    cx.resume(&context)
 }
 
 impl GuestCaller for Cx {
