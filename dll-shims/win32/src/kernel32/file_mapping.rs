@@ -11,6 +11,7 @@ use windows_sys::Win32::System::Threading as t;
 
 use super::memoryapi::{Requirements, requirements};
 use super::process_arg::own_process;
+use super::synchapi::How;
 use super::synchapi::SecurityAttributes;
 
 const INVALID_PARAMETER: WinError = WinError::Code(f::ERROR_INVALID_PARAMETER);
@@ -43,9 +44,18 @@ fn CreateFileMappingW(
     }
     let size = u64::from(size_high) << 32 | u64::from(size_low);
     let access = section_access(protect);
-    super::synchapi::named(cx, name, attributes, access, || {
+    super::synchapi::named(cx, name, attributes, access, |how| {
         let file = if file == Handle::INVALID { None } else { Some(cx.file(file)?.to_arc()) };
-        Ok(Arc::new(Section::create(file.as_ref(), protect, kind, size)?))
+        match (how, &file) {
+            (How::Named(name), None) => Ok(Section::named(name, protect, kind, size)?),
+            _ => {
+                if let How::Named(name) = how {
+                    let name = String::from_utf16_lossy(name);
+                    log::warn!("the mapping {name:?} of a file is not found by its name");
+                }
+                Ok((Arc::new(Section::create(file.as_ref(), protect, kind, size)?), false))
+            }
+        }
     })
 }
 

@@ -8,6 +8,7 @@ use transom_sdk::{
 };
 use transom_syscalls::handle::{Handle as HandleValue, HandleFlags};
 use transom_syscalls::object::Object;
+use transom_syscalls::session::{self, InSession};
 use transom_syscalls::wait::locks::{ConditionVariable, CriticalSection, SrwLock};
 use transom_syscalls::wait::{
     Alertable, Deadline, Event, Mutant, Semaphore, Waited, address, monotonic_now, signal_and_wait,
@@ -60,42 +61,74 @@ fn insert(
     Ok(cx.handles().insert(object, access, flags)?.into())
 }
 
-/// Objects with names are found by them; see `super::named`. A name that an object of another kind has is an error.
+/// Where a new object is to live.
+#[derive(Clone, Copy)]
+pub(crate) enum How<'a> {
+    /// In this process.
+    Private,
+    /// Where children can inherit it.
+    Inheritable,
+    /// In the session, under a name.
+    Named(&'a [u16]),
+}
+
+impl How<'_> {
+    /// The object, and whether it existed.
+    pub(crate) fn make<T>(
+        self,
+        private: impl FnOnce() -> Result<Arc<T>, Status>,
+        inheritable: impl FnOnce() -> Result<Arc<T>, Status>,
+        named: impl FnOnce(&[u16]) -> Result<(Arc<T>, bool), Status>,
+    ) -> Win32<(Arc<T>, bool)> {
+        Ok(match self {
+            How::Private => (private()?, false),
+            How::Inheritable => (inheritable()?, false),
+            How::Named(name) => named(name)?,
+        })
+    }
+}
+
+/// Makes or finds an object and a handle to it. A name that an object of another kind has is an error.
 pub(crate) fn named<T: Object>(
     cx: &Cx,
     name: Option<WStr>,
     attributes: Ptr<SecurityAttributes>,
     access: u32,
-    make: impl FnOnce() -> Win32<Arc<T>>,
+    make: impl FnOnce(How<'_>) -> Win32<(Arc<T>, bool)>,
 ) -> Win32<Handle> {
-    cx.set_last_error(f::ERROR_SUCCESS);
-    let Some(name) = name else { return insert(cx, make()?, access, attributes) };
-    let name = name.get()?;
-    if name.is_empty() {
-        return insert(cx, make()?, access, attributes);
-    }
-    let (object, existed) = super::named::open_or_make(cx, &name, || {
-        let made: Arc<dyn Object> = make()?;
-        Ok(made)
-    })?;
-    if existed && !object.as_any().is::<T>() {
-        return Err(WinError::Code(f::ERROR_INVALID_HANDLE));
-    }
+    let name = name.map(WStr::get).transpose()?.filter(|n| !n.is_empty());
+    let inherit = handle_flags(cx, attributes)?.inherit;
+    let how = match &name {
+        Some(name) => How::Named(name),
+        None if inherit => How::Inheritable,
+        None => How::Private,
+    };
+    let (object, existed) = make(how)?;
     let handle = insert(cx, object, access, attributes)?;
-    if existed {
-        cx.set_last_error(f::ERROR_ALREADY_EXISTS);
-    }
+    cx.set_last_error(if existed { f::ERROR_ALREADY_EXISTS } else { f::ERROR_SUCCESS });
     Ok(handle)
 }
 
 /// Opens an existing named object of type `T`.
-pub(crate) fn open<T: Object>(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Handle> {
-    let object = super::named::open(cx, &name.get()?)?;
-    if !object.as_any().is::<T>() {
-        return Err(WinError::Code(f::ERROR_INVALID_HANDLE));
-    }
-    let flags = HandleFlags { inherit, ..HandleFlags::default() };
-    Ok(cx.handles().insert(object, access, flags)?.into())
+pub(crate) fn open<T: InSession>(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Handle> {
+    let object = session::open::<T>(&name.get()?)?;
+    Ok(cx.handles().insert(object, access, HandleFlags::inheritable(inherit))?.into())
+}
+
+/// How events, mutexes and semaphores are made wherever they are to live.
+fn event(how: How<'_>, manual: bool, set: bool) -> Win32<(Arc<Event>, bool)> {
+    let named = |name: &[u16]| Event::named(name, manual, set);
+    how.make(|| Ok(Event::new(manual, set)), || Event::inheritable(manual, set), named)
+}
+
+fn mutex(how: How<'_>, owned: bool) -> Win32<(Arc<Mutant>, bool)> {
+    let named = |name: &[u16]| Mutant::named(name, owned);
+    how.make(|| Ok(Mutant::new(owned)), || Mutant::inheritable(owned), named)
+}
+
+fn semaphore(how: How<'_>, initial: i32, maximum: i32) -> Win32<(Arc<Semaphore>, bool)> {
+    let named = |name: &[u16]| Semaphore::named(name, initial, maximum);
+    how.make(|| Semaphore::new(initial, maximum), || Semaphore::inheritable(initial, maximum), named)
 }
 
 /// Creates or opens a named or unnamed event object.
@@ -107,7 +140,7 @@ fn CreateEventW(
     initial: bool,
     name: Option<WStr>,
 ) -> Win32<Handle> {
-    named(cx, name, attributes, t::EVENT_ALL_ACCESS, || Ok(Event::new(manual, initial)))
+    named(cx, name, attributes, t::EVENT_ALL_ACCESS, |how| event(how, manual, initial))
 }
 
 /// Creates or opens an event object with flags and an access mask.
@@ -121,7 +154,7 @@ fn CreateEventExW(
 ) -> Win32<Handle> {
     let (manual, initial) =
         (flags & t::CREATE_EVENT_MANUAL_RESET != 0, flags & t::CREATE_EVENT_INITIAL_SET != 0);
-    named(cx, name, attributes, access, || Ok(Event::new(manual, initial)))
+    named(cx, name, attributes, access, |how| event(how, manual, initial))
 }
 
 /// Opens an existing named event object.
@@ -159,7 +192,7 @@ fn CreateMutexW(
     owned: bool,
     name: Option<WStr>,
 ) -> Win32<Handle> {
-    named(cx, name, attributes, t::MUTEX_ALL_ACCESS, || Ok(Mutant::new(owned)))
+    named(cx, name, attributes, t::MUTEX_ALL_ACCESS, |how| mutex(how, owned))
 }
 
 /// Creates or opens a mutex object with flags and an access mask.
@@ -172,7 +205,7 @@ fn CreateMutexExW(
     access: u32,
 ) -> Win32<Handle> {
     let owned = flags & t::CREATE_MUTEX_INITIAL_OWNER != 0;
-    named(cx, name, attributes, access, || Ok(Mutant::new(owned)))
+    named(cx, name, attributes, access, |how| mutex(how, owned))
 }
 
 /// Opens an existing named mutex object.
@@ -197,7 +230,7 @@ fn CreateSemaphoreW(
     maximum: i32,
     name: Option<WStr>,
 ) -> Win32<Handle> {
-    named(cx, name, attributes, t::SEMAPHORE_ALL_ACCESS, || Ok(Semaphore::new(initial, maximum)?))
+    named(cx, name, attributes, t::SEMAPHORE_ALL_ACCESS, |how| semaphore(how, initial, maximum))
 }
 
 /// Creates or opens a semaphore object with an access mask.
@@ -211,7 +244,7 @@ fn CreateSemaphoreExW(
     _flags: u32,
     access: u32,
 ) -> Win32<Handle> {
-    named(cx, name, attributes, access, || Ok(Semaphore::new(initial, maximum)?))
+    named(cx, name, attributes, access, |how| semaphore(how, initial, maximum))
 }
 
 /// Opens an existing named semaphore object.

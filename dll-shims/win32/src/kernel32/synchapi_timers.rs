@@ -1,14 +1,21 @@
 //! `synchapi.h`: waitable timers.
 
+use std::sync::Arc;
+
 use transom_sdk::{Cx, Func, Handle, In, Ptr, WStr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::time::UNIX_EPOCH_SECONDS;
 use transom_syscalls::wait::objects::timer::Completion;
 use transom_syscalls::wait::{Deadline, Timer, monotonic_now};
 use windows_sys::Win32::System::Threading as t;
 
-use super::synchapi::{SecurityAttributes, named, open};
+use super::synchapi::{How, SecurityAttributes, named, open};
 
 const INVALID_PARAMETER: WinError = WinError::Code(f::ERROR_INVALID_PARAMETER);
+
+fn timer(how: How<'_>, manual: bool) -> Win32<(Arc<Timer>, bool)> {
+    let named = |name: &[u16]| Timer::named(name, manual);
+    how.make(|| Ok(Timer::new(manual)), || Timer::inheritable(manual), named)
+}
 
 /// Creates or opens a waitable timer object.
 #[shim(kernel32, ansi)]
@@ -18,7 +25,7 @@ fn CreateWaitableTimerW(
     manual: bool,
     name: Option<WStr>,
 ) -> Win32<Handle> {
-    named(cx, name, attributes, t::TIMER_ALL_ACCESS, || Ok(Timer::new(manual)))
+    named(cx, name, attributes, t::TIMER_ALL_ACCESS, |how| timer(how, manual))
 }
 
 /// Creates or opens a waitable timer object with flags. Timers are precise whatever resolution is asked for.
@@ -33,7 +40,8 @@ fn CreateWaitableTimerExW(
     if flags & !(t::CREATE_WAITABLE_TIMER_MANUAL_RESET | t::CREATE_WAITABLE_TIMER_HIGH_RESOLUTION) != 0 {
         return Err(INVALID_PARAMETER);
     }
-    named(cx, name, attributes, access, || Ok(Timer::new(flags & t::CREATE_WAITABLE_TIMER_MANUAL_RESET != 0)))
+    let manual = flags & t::CREATE_WAITABLE_TIMER_MANUAL_RESET != 0;
+    named(cx, name, attributes, access, |how| timer(how, manual))
 }
 
 /// Opens an existing named waitable timer object.
