@@ -14,6 +14,7 @@ use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::System::Console as c;
 
 use crate::file::{FileObject, Files};
+use crate::object::{Kind, Object};
 use crate::status::{Result, Status};
 
 /// What a terminal does not remember: modes without a Linux counterpart, attributes, title.
@@ -69,6 +70,9 @@ const ALL_OUTPUT: u32 = c::ENABLE_PROCESSED_OUTPUT
 
 /// Size of a terminal's window in characters: (columns, rows).
 pub type Size = (u16, u16);
+
+/// The size of a console whose window says nothing.
+const DEFAULT_SIZE: Size = (80, 25);
 
 fn not_a_console() -> Status {
     Status(f::STATUS_INVALID_HANDLE)
@@ -182,7 +186,38 @@ pub fn size(file: &FileObject) -> Result<Size> {
     unsafe { window_size(file.fd().as_raw_fd(), &raw mut size) }.map_err(|_| not_a_console())?;
     // Terminals that do not know their size say zero.
     let or = |n: u16, default| if n == 0 { default } else { n };
-    Ok((or(size.ws_col, 80), or(size.ws_row, 25)))
+    Ok((or(size.ws_col, DEFAULT_SIZE.0), or(size.ws_row, DEFAULT_SIZE.1)))
+}
+
+/// A screen buffer made by the program (CreateConsoleScreenBuffer): as large as the terminal's window, or, where the
+/// process has no terminal, as large as a new console's.
+#[derive(Debug)]
+pub struct ScreenBuffer {
+    size: Size,
+}
+
+impl ScreenBuffer {
+    /// Makes one.
+    #[must_use]
+    pub fn new(files: &Arc<Files>) -> Arc<Self> {
+        let size = open_terminal(files, true).and_then(|terminal| size(&terminal)).unwrap_or(DEFAULT_SIZE);
+        Arc::new(Self { size })
+    }
+
+    /// Its size in characters.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        self.size
+    }
+}
+
+impl Object for ScreenBuffer {
+    fn kind(&self) -> Kind {
+        Kind::File
+    }
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
 }
 
 /// Opens the process's terminal: `CONIN$` or `CONOUT$`.

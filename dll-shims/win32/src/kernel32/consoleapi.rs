@@ -3,12 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use transom_sdk::{Acp, Cx, Guest, Handle, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, shim};
-use transom_syscalls::console::{self, Console};
+use transom_syscalls::console::{self, Console, ScreenBuffer};
 use transom_syscalls::file::{GuestRange, Position};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::path::Device;
 
 use super::stringapiset::CODE_PAGE;
+use super::synchapi::{SecurityAttributes, handle_flags};
 
 const INVALID_HANDLE: WinError = WinError::Code(f::ERROR_INVALID_HANDLE);
 
@@ -160,7 +161,10 @@ struct ScreenBufferInfo {
 /// Retrieves information about the specified console screen buffer. The buffer is as large as the window.
 #[shim(kernel32, partial = "the cursor is reported at the upper left corner")]
 fn GetConsoleScreenBufferInfo(cx: &Cx, handle: Handle, out: Out<ScreenBufferInfo>) -> Win32<()> {
-    let (columns, rows) = console::size(&*cx.file(handle)?)?;
+    let (columns, rows) = match cx.object::<ScreenBuffer>(handle, 0) {
+        Ok(buffer) => buffer.size(),
+        Err(_) => console::size(&*cx.file(handle)?)?,
+    };
     let signed = |n: u16| i16::try_from(n).unwrap_or(i16::MAX);
     let size = Coord { x: signed(columns), y: signed(rows) };
     let info = ScreenBufferInfo {
@@ -171,6 +175,24 @@ fn GetConsoleScreenBufferInfo(cx: &Cx, handle: Handle, out: Out<ScreenBufferInfo
         maximum: size,
     };
     Ok(out.write(cx, info)?)
+}
+
+/// Creates a console screen buffer.
+#[shim(kernel32, fails = -1, partial = "it has a size, and cannot be shown or written to")]
+fn CreateConsoleScreenBuffer(
+    cx: &Cx,
+    access: u32,
+    _share: u32,
+    attributes: Ptr<SecurityAttributes>,
+    flags: u32,
+    _data: usize,
+) -> Win32<Handle> {
+    const CONSOLE_TEXTMODE_BUFFER: u32 = 1;
+    if flags != CONSOLE_TEXTMODE_BUFFER {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    let flags = handle_flags(cx, attributes)?;
+    Ok(cx.handles().insert(ScreenBuffer::new(cx.files()), access, flags)?.into())
 }
 
 /// Sets the attributes of characters written to the console screen buffer.
