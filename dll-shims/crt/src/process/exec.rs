@@ -30,7 +30,7 @@ struct How {
 }
 
 /// The file that a name stands for: as it is, or with one of the extensions of programs.
-fn find(cx: &Cx, name: &[u16], path: bool) -> Option<Vec<u16>> {
+pub(super) fn find(cx: &Cx, name: &[u16], path: bool) -> Option<Vec<u16>> {
     let is_separator = |u: &u16| matches!(*u, 0x5C | 0x2F | 0x3A);
     let mut folders = vec![Vec::new()];
     if path && !name.iter().any(is_separator) {
