@@ -57,7 +57,8 @@ fn arrows_point_down() {
     let height = |name: &str| match name {
         "transom" | "transom-metagen" => 6,
         "transom-dll-shims" => 5,
-        "transom-win32" | "transom-crt" => 4,
+        "example-greeting" | "example-redirect" | "example-panics" => 5,
+        "transom-win32" | "transom-crt" | "transom-plugin" => 4,
         "transom-sdk" => 3,
         "transom-macros" | "transom-loader" => 2,
         "transom-scan" | "transom-sigs" | "transom-unicorn" | "transom-syscalls" => 1,

@@ -39,6 +39,9 @@ pub(crate) struct RunOptions {
     /// Change to a folder first
     #[arg(short = 'C', value_name = "FOLDER")]
     pub(crate) directory: Option<PathBuf>,
+    /// Load a plug-in: a library that adds or replaces Windows functions; may be given several times [also loaded: ROOT/shims/*.so]
+    #[arg(long, value_name = "LIBRARY")]
+    pub(crate) shim: Vec<PathBuf>,
     /// What to log, as in `info` or `transom_loader=debug` [env: TRANSOM_LOG]
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,
@@ -72,6 +75,9 @@ impl RunOptions {
             let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.clone());
             put(&format!("drive={letter}="), folder.as_os_str());
         }
+        for library in &self.shim {
+            put("shim=", std::path::absolute(library).as_deref().unwrap_or(library).as_os_str());
+        }
         if let Some(log) = &self.log {
             put("log=", OsStr::new(log));
         }
@@ -96,6 +102,7 @@ impl RunOptions {
                     let folder = OsStr::from_bytes(folder.strip_prefix(b"=")?);
                     options.drive.push((letter.into(), folder.into()));
                 }
+                b"shim" => options.shim.push(value.into()),
                 b"log" => options.log = Some(value.to_str()?.to_owned()),
                 b"trace" => options.trace = Some(crate::trace::Trace::of_word(value)?),
                 _ => return None,

@@ -8,6 +8,7 @@ mod engine;
 mod environment;
 mod inspect;
 mod output;
+mod plugins;
 mod run;
 mod shims;
 mod trace;

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use transom_dll_shims::{ALIASES, DLLS};
+use transom_dll_shims::ALIASES;
 use transom_loader::map;
 use transom_loader::modules::LoadError;
 use transom_loader::peb::Parameters;
@@ -15,7 +15,7 @@ use transom_sdk::{Machine, Options, Process, ProgramInfo, cmdline};
 
 use crate::cli::RunOptions;
 use crate::environment::{self, wide};
-use crate::{EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, engine, start_logging};
+use crate::{EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, engine, plugins, start_logging};
 
 /// Why a program did not start.
 pub(crate) enum Failure {
@@ -125,8 +125,9 @@ pub(crate) fn boot(
         for_children: settings.for_children(),
         ..Options::default()
     };
+    let dlls = plugins::dlls(&settings.shim, settings.root.as_ref()).map_err(Failure::CannotRun)?;
     let process =
-        Process::new(headers.machine, headers.is_large_address_aware(), process_options, DLLS, ALIASES)
+        Process::new(headers.machine, headers.is_large_address_aware(), process_options, dlls, ALIASES)
             .map_err(|e| internal("starting", &e))?;
     if let Some(trace) = &settings.trace {
         crate::trace::install(trace, process);

@@ -76,8 +76,15 @@ impl Cx {
 
     /// Runs `work` with the calling thread's context, if it is a guest thread.
     pub fn with_current<T>(work: impl FnOnce(&Self) -> T) -> Option<T> {
+        let own = Self::current();
+        let current = if own.is_null() { crate::plugin::foreign_current() } else { own };
         // SAFETY: set in `attach` to a box that outlives the thread's guest code; used on that thread only.
-        unsafe { CURRENT.get().as_ref() }.map(work)
+        unsafe { current.as_ref() }.map(work)
+    }
+
+    /// The context that this copy of the crate knows of the calling thread, or null.
+    pub(crate) fn current() -> *const Self {
+        CURRENT.get()
     }
 
     /// The process.

@@ -55,6 +55,7 @@ mod data;
 mod error;
 mod exception;
 mod missing;
+pub mod plugin;
 mod pointer;
 mod process;
 mod ret;

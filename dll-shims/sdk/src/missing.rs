@@ -1,5 +1,5 @@
 //! Functions that are imported but not there: each gets a thunk of its own, which fails when called and says what was
-//! called by whom.
+//! called by whom. The thunks of functions that a plug-in replaces are made here, too.
 
 use core::ffi::c_void;
 use std::sync::PoisonError;
@@ -14,6 +14,7 @@ use windows_sys::Win32::Foundation::STATUS_ENTRYPOINT_NOT_FOUND;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_READWRITE};
 
 use crate::process::{Parameters, Process, Record};
+use crate::shim::Shim;
 
 struct Missing {
     dll: String,
@@ -35,6 +36,18 @@ pub(crate) fn thunk(process: &'static Process, dll: &str, symbol: &str, importer
             Some(tracer) => crate::trace::bound(tracer, dll, symbol, None, plain),
         },
     );
+    place(process, number)
+}
+
+/// Makes a thunk for a shim apart from its DLL's image and returns its address, or 0 if guest memory is exhausted.
+pub(crate) fn thunk_of(process: &'static Process, shim: &'static Shim) -> u64 {
+    let Some(number) = process.thunks.reserve(1) else { return 0 };
+    process.bind_shim(number, shim.dll, shim.name, shim);
+    place(process, number)
+}
+
+/// Writes the code of a thunk that stands by itself and returns its address, or 0 if guest memory is exhausted.
+fn place(process: &Process, number: u32) -> u64 {
     let mut next = process.missing_cursor().lock().unwrap_or_else(PoisonError::into_inner);
     if next.is_multiple_of(PAGE) {
         let page = process.memory.allocate(&Allocation {

@@ -154,10 +154,12 @@ pub(super) fn toolchain(bytes: &[u8], pe: &Pe<'_>) -> Toolchain {
     if !rich.is_empty() {
         let version = visual_studio(linker).map_or_else(String::new, |name| format!(" ({name})"));
         hints.push(format!("Microsoft linker {}.{}{version}", linker.0, linker.1));
+    } else if linker == (3, 0) && !hints.iter().any(|h| h == "Go") {
+        hints.push("Go's linker".to_owned());
     } else if linker == (14, 0) {
         hints.push("LLVM linker (lld)".to_owned());
     } else if linker.0 == 2 && linker.1 >= 10 {
-        // Go's own linker says 3.0, Delphi's 2.25 and 5.0.
+        // Delphi's says 2.25, too.
         hints.push(format!("GNU linker {}.{}", linker.0, linker.1));
     }
     Toolchain { hints, linker, rich }

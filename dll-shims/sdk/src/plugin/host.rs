@@ -1,0 +1,205 @@
+//! The program's side of plug-ins: asking a library for its DLLs, and stacking plug-ins upon the built-in DLLs.
+//!
+//! Finding and opening the libraries is the `transom` command's work.
+
+use core::ffi::CStr;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use super::{Entry, Plugin, Services, abi};
+use crate::cx::Cx;
+use crate::shim::{Dll, Export, Shim, Target};
+
+/// Built-in DLLs, a list per crate, each sorted by name.
+pub type Dlls = &'static [&'static [Dll]];
+/// Other names of built-in DLLs: alias, name.
+pub type Aliases = &'static [(&'static str, &'static str)];
+
+/// The layers of a process: the built-in DLLs below, plug-ins in the order of loading above.
+struct Layers {
+    plugins: Vec<Plugin>,
+    dlls: Dlls,
+    aliases: Aliases,
+    /// Guest addresses of functions below, by descriptor.
+    thunks: Mutex<HashMap<usize, u64>>,
+}
+
+static LAYERS: OnceLock<Layers> = OnceLock::new();
+
+/// Asks a plug-in's entry for what it brings. `name` is its file's, `index` its place in the order of loading.
+///
+/// # Errors
+/// That it belongs to another build of Transom, saying how.
+///
+/// # Safety
+/// `entry` is what a library exports as [`super::ENTRY`], and the library stays loaded for the life of the process.
+pub unsafe fn open(entry: Entry, name: &str, index: usize, fail: fn(&str) -> !) -> Result<Plugin, String> {
+    let services = Services {
+        name: Box::leak(name.to_owned().into_boxed_str()),
+        index,
+        below,
+        current: Cx::current,
+        logger: log::logger(),
+        level: log::max_level(),
+        #[cfg(target_arch = "x86_64")]
+        register_table: transom_cpu::mem::register_table,
+        fail,
+    };
+    let ours = format!("{}\0", abi());
+    let mut theirs = [0u8; 512];
+    let mut answer: Option<Plugin> = None;
+    // SAFETY: all pointers are valid for the call; the caller vouches for the entry.
+    let differs = unsafe {
+        entry(
+            ours.as_ptr().cast(),
+            &raw const services,
+            &raw mut answer,
+            theirs.as_mut_ptr().cast(),
+            theirs.len(),
+        )
+    };
+    if differs != 0 {
+        let theirs = CStr::from_bytes_until_nul(&theirs).unwrap_or_default().to_string_lossy();
+        return Err(format!(
+            "the plug-in belongs to another build of Transom; build both at once (`cargo build -p transom -p YOUR-PLUG-IN`). \
+             It has: {theirs}. This is: {}",
+            ours.trim_end_matches('\0')
+        ));
+    }
+    answer.ok_or_else(|| "the plug-in gave no answer".to_owned())
+}
+
+/// Puts plug-ins on top of the built-in DLLs: where a plug-in has a DLL that exists, its functions are added to it or replace those
+/// of the same name. Call once.
+#[must_use]
+pub fn stack(plugins: Vec<Plugin>, dlls: Dlls, aliases: Aliases) -> Dlls {
+    let mut merged: BTreeMap<&'static str, Vec<Export>> = BTreeMap::new();
+    for dll in plugins.iter().flat_map(|p| p.dlls) {
+        let real = aliases.iter().find(|(alias, _)| *alias == dll.name).map_or(dll.name, |(_, real)| real);
+        let exports = merged
+            .entry(real)
+            .or_insert_with(|| find(dlls, real).map(|d| d.exports.to_vec()).unwrap_or_default());
+        for export in dll.exports {
+            match exports.binary_search_by(|e| e.name.cmp(export.name)) {
+                Ok(at) => {
+                    let ordinal = if export.ordinal == 0 { exports[at].ordinal } else { export.ordinal };
+                    exports[at] = Export { ordinal, ..*export };
+                }
+                Err(at) => exports.insert(at, *export),
+            }
+        }
+    }
+    let own: Vec<Dll> =
+        merged.into_iter().map(|(name, exports)| Dll { name, exports: Vec::leak(exports) }).collect();
+    let mut all: Vec<&'static [Dll]> = vec![Vec::leak(own)];
+    all.extend(dlls);
+    let _ = LAYERS.set(Layers { plugins, dlls, aliases, thunks: Mutex::default() });
+    Vec::leak(all)
+}
+
+fn find(dlls: Dlls, name: &str) -> Option<&'static Dll> {
+    dlls.iter().find_map(|dlls| dlls.binary_search_by(|d| d.name.cmp(name)).ok().map(|i| &dlls[i]))
+}
+
+impl Layers {
+    /// A function as it is below the plug-in of that number.
+    fn shim(&self, index: usize, dll: &str, name: &str) -> Option<&'static Shim> {
+        let mut dll = dll.to_ascii_lowercase();
+        if !dll.contains('.') {
+            dll.push_str(".dll");
+        }
+        let real = |name: &str| self.aliases.iter().find(|(alias, _)| *alias == name).map(|(_, real)| *real);
+        let dll = real(&dll).unwrap_or(&dll);
+        let in_plugins = self.plugins[..index.min(self.plugins.len())].iter().rev().flat_map(|p| p.dlls);
+        in_plugins
+            .filter(|d| real(d.name).unwrap_or(d.name) == dll)
+            .chain(find(self.dlls, dll))
+            .find_map(|d| Some(d.exports[d.find(name.as_bytes())?].target))
+            .and_then(|target| match target {
+                Target::Function(shim) => Some(shim),
+                Target::Data(_) => None,
+            })
+    }
+}
+
+/// [`Services::below`]: the guest address of a function below a plug-in.
+fn below(index: usize, cx: &Cx, dll: &str, name: &str) -> u64 {
+    let Some(layers) = LAYERS.get() else { return 0 };
+    let Some(shim) = layers.shim(index, dll, name) else { return 0 };
+    let key = core::ptr::from_ref(shim).addr();
+    let mut thunks = layers.thunks.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(&at) = thunks.get(&key) {
+        return at;
+    }
+    let at = crate::missing::thunk_of(cx.process(), shim);
+    if at != 0 {
+        thunks.insert(key, at);
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ret::Shape;
+
+    unsafe extern "C-unwind" fn nothing(
+        _: *mut crate::ThreadBlock,
+        _: *mut crate::Frame,
+        _: *const core::ffi::c_void,
+    ) {
+    }
+
+    const fn shim(name: &'static str, doc: &'static str) -> Shim {
+        Shim {
+            name,
+            dll: "a",
+            entry: nothing,
+            parameters: &[],
+            returns: Shape::Void,
+            ansi: false,
+            pops: true,
+            variadic: false,
+            partial: None,
+            leaf: None,
+            doc,
+        }
+    }
+
+    static F: Shim = shim("F", "built in");
+    static F_WRAPPED: Shim = shim("F", "first");
+    static F_TWICE: Shim = shim("F", "second");
+    static G: Shim = shim("G", "added");
+    const fn export(name: &'static str, ordinal: u16, shim: &'static Shim) -> Export {
+        Export { name, ordinal, target: Target::Function(shim) }
+    }
+    static BUILT_IN: &[&[Dll]] = &[&[Dll { name: "a.dll", exports: &[export("F", 7, &F)] }]];
+    static FIRST: &[Dll] =
+        &[Dll { name: "a.dll", exports: &[export("F", 0, &F_WRAPPED), export("G", 0, &G)] }];
+    static SECOND: &[Dll] = &[
+        Dll { name: "alias.dll", exports: &[export("F", 0, &F_TWICE)] },
+        Dll { name: "new.dll", exports: &[export("G", 0, &G)] },
+    ];
+
+    #[test]
+    fn plug_ins_add_replace_and_see_what_is_below() {
+        let plugins = vec![Plugin { dlls: FIRST }, Plugin { dlls: SECOND }];
+        let dlls = stack(plugins, BUILT_IN, &[("alias.dll", "a.dll")]);
+        let a = find(dlls, "a.dll").unwrap();
+        let docs: Vec<(&str, u16, &str)> = a
+            .exports
+            .iter()
+            .map(|e| match e.target {
+                Target::Function(s) => (e.name, e.ordinal, s.doc),
+                Target::Data(_) => unreachable!("no data here"),
+            })
+            .collect();
+        assert_eq!(docs, [("F", 7, "second"), ("G", 0, "added")]);
+        assert!(find(dlls, "new.dll").is_some() && find(dlls, "alias.dll").is_none());
+        let layers = LAYERS.get().unwrap();
+        let doc = |index, dll, name| layers.shim(index, dll, name).map(|s| s.doc);
+        assert_eq!(doc(1, "A", "F"), Some("first"));
+        assert_eq!(doc(0, "alias", "F"), Some("built in"));
+        assert_eq!((doc(0, "a", "G"), doc(1, "a.dll", "G")), (None, Some("added")));
+    }
+}
