@@ -70,8 +70,9 @@ pub fn root(config: &Config) -> PathBuf {
 }
 
 /// The folder that would have to be written to for the root to come into being: the root, or the nearest folder above it that exists.
-fn nearest(root: &Path) -> Option<&Path> {
-    root.ancestors().find(|folder| folder.is_dir())
+fn nearest(root: &Path) -> io::Result<&Path> {
+    let there = root.ancestors().find(|path| path.exists()).ok_or(io::ErrorKind::NotFound)?;
+    if there.is_dir() { Ok(there) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 /// Whether files can be made in the root, or the root itself in the folder above it. Makes nothing.
@@ -79,7 +80,7 @@ fn nearest(root: &Path) -> Option<&Path> {
 /// # Errors
 /// What stands in the way.
 pub fn root_writable(root: &Path) -> io::Result<()> {
-    let folder = nearest(root).ok_or(io::ErrorKind::NotFound)?;
+    let folder = nearest(root)?;
     let folder = CString::new(folder.as_os_str().as_bytes())?;
     // SAFETY: a C string.
     let answer = unsafe { libc::access(folder.as_ptr(), libc::W_OK | libc::X_OK) };
@@ -91,7 +92,7 @@ pub fn root_writable(root: &Path) -> io::Result<()> {
 /// # Errors
 /// The kernel's: EOPNOTSUPP if the file system has none.
 pub fn user_attributes(root: &Path) -> io::Result<()> {
-    let folder = nearest(root).ok_or(io::ErrorKind::NotFound)?;
+    let folder = nearest(root)?;
     let path = CString::new(folder.as_os_str().as_bytes())?;
     // SAFETY: C strings; no room for the value is given, so none is written.
     let size =
@@ -116,7 +117,8 @@ mod tests {
     fn a_root_that_is_not_there_yet_is_judged_by_the_folder_above() {
         let above = std::env::temp_dir();
         assert!(root_writable(&above.join("not/there/yet")).is_ok());
-        assert_eq!(nearest(&above.join("not/there/yet")), Some(above.as_path()));
+        assert_eq!(nearest(&above.join("not/there/yet")).unwrap(), above.as_path());
+        assert!(root_writable(Path::new("/proc/version/below")).is_err(), "below a file");
     }
 
     #[test]

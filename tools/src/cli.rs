@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use crate::doctor::DoctorOptions;
 use crate::inspect::InspectOptions;
+use crate::output;
 use crate::shims::ShimsOptions;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
@@ -23,6 +24,7 @@ pub(crate) enum EngineChoice {
 
 /// Options of `run`.
 #[derive(clap::Args, Clone, Debug, Default)]
+#[command(after_help = RUN_EXAMPLES)]
 pub(crate) struct RunOptions {
     /// Engine that runs the program's code
     #[arg(long, value_enum, default_value_t, value_name = "ENGINE")]
@@ -121,6 +123,34 @@ fn parse_drive(text: &str) -> Result<(char, PathBuf), String> {
     }
 }
 
+const EXAMPLES: &str = "\
+Examples:
+  transom prog.exe --flag file.txt        run a program
+  transom --drive D=/data -C /work a.exe  with a drive D:, in another folder
+  transom --engine unicorn prog.exe       on the emulator
+  transom inspect prog.exe                will it start? what is missing?
+  transom shims --for ./tools             the same for all programs below a folder
+  transom doctor                          is this host fit?
+  transom completions bash > ~/.local/share/bash-completion/completions/transom
+  transom man | man -l -
+
+Environment:
+  TRANSOM_ROOT  the folder that holds drive C: (--root)
+  TRANSOM_LOG   what to log, as in `info` or `transom_loader=debug` (--log)
+  NO_COLOR      no colours in what doctor, inspect and shims print";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  transom run prog.exe a b               what `transom prog.exe a b` is short for
+  transom --env LANG --env MODE=fast prog.exe   without LANG, with MODE
+  transom --root /tmp/fresh prog.exe     with a drive C: of its own
+  transom --shim libmine.so prog.exe     with functions of your own (docs/first-shim.md)
+
+Options of Transom come before the program, the program's own behind it. A name without a folder is looked for in the
+current folder, then along PATH, with and without .exe.
+
+Exit codes: the program's own (its low 8 bits); 125 Transom failed, 126 the program cannot run, 127 it was not found.";
+
 /// Runs Windows console programs on Linux.
 ///
 /// `transom PROGRAM ARGS` is short for `transom run PROGRAM ARGS`. The program gets its arguments, standard input, output
@@ -128,7 +158,7 @@ fn parse_drive(text: &str) -> Result<(char, PathBuf), String> {
 ///
 /// Exit codes of Transom itself: 125 internal error, 126 the program cannot run, 127 it was not found.
 #[derive(Parser, Debug)]
-#[command(name = "transom", version, about, long_about, max_term_width = 100)]
+#[command(name = "transom", version, about, long_about, max_term_width = 100, after_long_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -190,18 +220,38 @@ pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
         Ok(Cli { command: Command::Inspect(options) }) => Action::Done(crate::inspect::inspect(&options)),
         Ok(Cli { command: Command::Shims(options) }) => Action::Done(crate::shims::shims(&options)),
         Ok(Cli { command: Command::Completions { shell } }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "transom", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "transom", &mut script);
+            output::print(&String::from_utf8_lossy(&script));
             Action::Done(ExitCode::SUCCESS)
         }
         Ok(Cli { command: Command::Man }) => {
-            let done = clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout());
-            Action::Done(if done.is_ok() { ExitCode::SUCCESS } else { crate::EXIT_INTERNAL.into() })
+            output::print(&manual());
+            Action::Done(ExitCode::SUCCESS)
         }
         Err(error) => {
             let _ = error.print();
             Action::Done(if error.use_stderr() { crate::EXIT_INTERNAL.into() } else { ExitCode::SUCCESS })
         }
     }
+}
+
+/// The manual page: the command's own, then a section for each of its subcommands.
+fn manual() -> String {
+    let mut command = Cli::command();
+    command.build();
+    let mut page = Vec::new();
+    // Writing to a vector does not fail.
+    let _ = clap_mangen::Man::new(command.clone()).render(&mut page);
+    for sub in command.get_subcommands().filter(|c| c.get_name() != "help") {
+        let man = clap_mangen::Man::new(sub.clone());
+        page.extend(format!(".SH \"TRANSOM {}\"\n", sub.get_name().to_uppercase()).bytes());
+        let _ = man.render_synopsis_section(&mut page);
+        let _ = man.render_description_section(&mut page);
+        let _ = man.render_options_section(&mut page);
+        let _ = man.render_extra_section(&mut page);
+    }
+    String::from_utf8_lossy(&page).into_owned()
 }
 
 fn is_option(arg: &OsStr) -> bool {

@@ -3,7 +3,9 @@
 //! `new` (a skeleton for a missing function) is in its own file. What is implemented comes from [`crate::coverage`].
 
 mod markdown;
+mod new;
 mod programs;
+mod types;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -34,6 +36,15 @@ pub(crate) struct ShimsOptions {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+/// What else can be done.
+#[derive(clap::Subcommand, Clone, Debug)]
+enum Action {
+    /// Write a skeleton for a function that is missing, and a test that fails until it is written
+    New(new::NewOptions),
 }
 
 const EXAMPLES: &str = "\
@@ -42,10 +53,14 @@ Examples:
   transom shims kernel32               all functions of a DLL
   transom shims '*' 'Reg*Key*'         functions by pattern, in all DLLs
   transom shims --for prog.exe         what a program needs, and what of it is missing
-  transom shims --for /opt/tools       the same for a folder of programs, most wanted first";
+  transom shims --for /opt/tools       the same for a folder of programs, most wanted first
+  transom shims new kernel32!GetFoo    begin to write a missing function";
 
 /// Answers what was asked.
 pub(crate) fn shims(options: &ShimsOptions) -> ExitCode {
+    if let Some(Action::New(options)) = &options.action {
+        return new::new(options);
+    }
     if let Some(path) = &options.markdown {
         return markdown::write(path);
     }
