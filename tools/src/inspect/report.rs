@@ -296,7 +296,8 @@ fn attribute<'a>(xml: &'a str, element: &str, name: &str) -> Option<&'a str> {
 
 /// The text of the first element of that name, whatever its prefix and attributes.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let at = xml.find(&format!("{name}>")).or_else(|| xml.find(&format!("{name} ")))?;
+    let openings = [format!("{name}>"), format!("{name} ")];
+    let at = openings.iter().filter_map(|opening| xml.find(opening.as_str())).min()?;
     let inner = &xml[at..];
     let inner = &inner[inner.find('>')? + 1..];
     Some(inner[..inner.find('<')?].trim())

@@ -129,8 +129,11 @@ fn snake(name: &str) -> String {
         lower = c.is_ascii_lowercase() || c.is_ascii_digit();
         out.push(c.to_ascii_lowercase());
     }
-    const KEYWORDS: [&str; 8] = ["type", "in", "ref", "move", "loop", "match", "use", "self"];
-    if KEYWORDS.contains(&out.as_str()) || !out.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    /// With a blank before and after each.
+    const KEYWORDS: &str = " as async await break const continue crate do dyn else enum extern false fn for gen if impl in let loop match \
+                            mod move mut priv pub ref return self static struct super trait true try type typeof unsafe use \
+                            virtual where while yield ";
+    if KEYWORDS.contains(&format!(" {out} ")) || !out.starts_with(|c: char| c.is_ascii_alphabetic()) {
         format!("{out}_value")
     } else {
         out
