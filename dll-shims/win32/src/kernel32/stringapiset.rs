@@ -68,6 +68,13 @@ fn MultiByteToWideChar(
     target: Ptr<u16>,
     target_len: i32,
 ) -> Win32<i32> {
+    // UTF-8 by its own number refuses flags of other pages. Programs that ask for the ANSI or OEM page know nothing of
+    // what it is: C runtimes ask for precomposed characters when they convert file names.
+    let flags = if matches!(code_page, g::CP_ACP | g::CP_OEMCP | g::CP_THREAD_ACP) {
+        flags & g::MB_ERR_INVALID_CHARS
+    } else {
+        flags
+    };
     let room = check(source.addr(), len, target.addr(), target_len)?;
     let page = page(code_page)?;
     let len = source_len(len, || mem::strlen8(source.addr(), LONGEST))?;
