@@ -95,6 +95,26 @@ fn options(overlapped: bool) -> u32 {
     if overlapped { 0 } else { wdk::FILE_SYNCHRONOUS_IO_NONALERT }
 }
 
+/// Listens at an address. One that is in use may be that of a pipe whose last end is just being closed, by another thread of
+/// this process: then it is free in a moment.
+fn listen(address: &SocketAddr) -> Result<UnixListener> {
+    const TRIES: u32 = 20;
+    let mut tries = 0;
+    loop {
+        match UnixListener::bind_addr(address) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && tries < TRIES => {
+                tries += 1;
+                let soon = Deadline::Monotonic(monotonic_now() + 500_000);
+                crate::wait::sleep(soon, crate::wait::Alertable::No)?;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
+                return Err(Status(f::STATUS_ACCESS_DENIED));
+            }
+            other => return Ok(other?),
+        }
+    }
+}
+
 impl Name {
     /// The live instances of this process.
     fn live(&self) -> Vec<Arc<FileObject>> {
@@ -140,10 +160,7 @@ impl Files {
             }
             return Ok(known);
         }
-        let listener = UnixListener::bind_addr(&address(&key)?).map_err(|e| match e.kind() {
-            std::io::ErrorKind::AddrInUse => Status(f::STATUS_ACCESS_DENIED),
-            _ => e.into(),
-        })?;
+        let listener = listen(&address(&key)?)?;
         listener.set_nonblocking(true)?;
         let made = Arc::new(Name { listener, most: new.instances, instances: Mutex::default() });
         names.retain(|_, n| n.strong_count() > 0);

@@ -123,7 +123,6 @@ pub(crate) fn boot(
         root: settings.root.clone(),
         drives: settings.drive.clone(),
         for_children: settings.for_children(),
-        ..Options::default()
     };
     let dlls = plugins::dlls(&settings.shim, settings.root.as_ref()).map_err(Failure::CannotRun)?;
     let process =
