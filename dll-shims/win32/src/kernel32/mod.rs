@@ -31,6 +31,7 @@ pub(crate) mod psapi;
 pub(crate) mod resources;
 pub(crate) mod stringapiset;
 pub(crate) mod synchapi;
+pub(crate) mod synchapi_locks;
 pub(crate) mod synchapi_once;
 pub(crate) mod synchapi_timers;
 pub(crate) mod sysinfoapi;
