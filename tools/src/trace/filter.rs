@@ -143,8 +143,17 @@ const CATEGORIES: &[Category] = &[
     Category {
         name: "memory",
         help: "virtual memory and sections",
-        topics: &["Win32.System.Memory"],
-        names: &["Virtual*", "Nt*VirtualMemory", "Nt*Section", "*MapView*", "*FileMapping*"],
+        topics: &[],
+        names: &[
+            "Virtual*",
+            "Nt*VirtualMemory",
+            "Nt*Section",
+            "*MapView*",
+            "*FileMapping*",
+            "GlobalMemoryStatus*",
+            "*WorkingSet*",
+            "*LargePage*",
+        ],
     },
     Category {
         name: "heap",

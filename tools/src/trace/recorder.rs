@@ -210,6 +210,7 @@ impl Recorder {
             for parameter in shim.parameters {
                 let out = call.event.args.push(Cow::Borrowed(parameter.name));
                 let _ = (parameter.show)(&mut args, out);
+                show::runtime_string(&values, plan, parameter.name, out);
             }
         } else {
             for i in 0..WORDS {

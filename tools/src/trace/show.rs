@@ -284,6 +284,23 @@ pub(super) fn by_shape(
     };
 }
 
+/// The C runtime's string functions take pointers as pointers; those that they read are strings all the same.
+pub(super) fn runtime_string(values: &Values<'_>, plan: &Plan, parameter: &str, out: &mut String) {
+    let name = plan.name.trim_start_matches('_');
+    let wide = name.starts_with("wcs");
+    let written =
+        ["dest", "dst", "to", "buffer", "out", "end", "tail"].iter().any(|n| parameter.starts_with(n));
+    let reads = wide || (name.starts_with("str") && name != "strftime");
+    if !reads || written || plan.outcome != Outcome::Errno {
+        return;
+    }
+    let address = out.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    if let Some(address) = address.filter(|a| *a >= 0x1_0000) {
+        out.clear();
+        values.string(out, address, wide, None);
+    }
+}
+
 /// The places that led to a call, innermost first.
 pub(super) fn stack(cx: &Cx, out: &mut Vec<String>) {
     let places = transom_dll_shims::backtrace(cx, &cx.caller_context(), FRAMES);
