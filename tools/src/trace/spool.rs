@@ -87,10 +87,8 @@ impl Spool {
     pub(super) fn open(file: &str, control: Option<&str>) -> std::io::Result<Self> {
         let open = |path: &str| File::options().read(true).write(true).open(path);
         let mapped = control.map(|path| Mapped::new(open(path)?)).transpose()?;
-        let file = match (&mapped, open(file)) {
-            (None, Err(_)) => File::options().write(true).open(file)?,
-            (_, opened) => opened?,
-        };
+        // A pipe opened for reading too would keep its writers waiting when its reader has gone.
+        let file = if mapped.is_some() { open(file)? } else { File::options().append(true).open(file)? };
         Ok(Self { file, mapped })
     }
 
