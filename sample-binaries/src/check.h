@@ -141,6 +141,21 @@ static void check_err(const char *name, int result, DWORD code, DWORD want, cons
     if (result) check_put(" succeeded");
     check_put(" got error "); check_put_int(code); check_put(" want error "); check_put_int(want); check_flush();
 }
+/* "PREFIX-" and the process id: a name for an object that all processes of the user can see, so that programs which run at
+ * the same time do not meet. */
+static const char *check_unique(const char *prefix)
+{
+    static char name[4][96];
+    static int next;
+    char *at = name[next++ & 3];
+    check_put(prefix);
+    check_put("-");
+    check_put_uint(GetCurrentProcessId(), 10);
+    check_line[check_len] = 0;
+    check_len = 0;
+    lstrcpyA(at, check_line);
+    return at;
+}
 static int check_done(void)
 {
     check_put_int(check_count); check_put(" checks, "); check_put_int(check_failures); check_put(" failures");

@@ -8,6 +8,7 @@ int main(void)
     char *p, *q, b[8];
     DWORD n;
     MEMORY_BASIC_INFORMATION info;
+    const char *name = check_unique("Local\\transom-sample-map");
     f = CreateFileA("m.bin", GENERIC_READ | GENERIC_WRITE, 0, NULL, CREATE_ALWAYS, 0, NULL);
     CHECK_ERR("an empty file cannot be mapped", CreateFileMappingA(f, NULL, PAGE_READWRITE, 0, 0, NULL), ERROR_FILE_INVALID);
     m = CreateFileMappingA(f, NULL, PAGE_READWRITE, 0, 0x20000, NULL);
@@ -46,9 +47,9 @@ int main(void)
     CloseHandle(f);
     DeleteFileA("m.bin");
 
-    m = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, 5000, "Local\\transom-sample-map");
+    m = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, 5000, name);
     CHECK("anonymous, named", m != NULL && GetLastError() == 0);
-    m2 = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, 5000, "Local\\transom-sample-map");
+    m2 = CreateFileMappingA(INVALID_HANDLE_VALUE, NULL, PAGE_READWRITE, 0, 5000, name);
     CHECK_INT("second finds the first", GetLastError(), ERROR_ALREADY_EXISTS);
     p = MapViewOfFile(m, FILE_MAP_ALL_ACCESS, 0, 0, 0);
     q = MapViewOfFile(m2, FILE_MAP_ALL_ACCESS, 0, 0, 0);
@@ -56,7 +57,7 @@ int main(void)
     strcpy(p, "shared");
     CHECK_STR("by name", q, "shared");
     CloseHandle(m2);
-    m2 = OpenFileMappingA(FILE_MAP_READ, FALSE, "Local\\transom-sample-map");
+    m2 = OpenFileMappingA(FILE_MAP_READ, FALSE, name);
     CHECK("open", m2 != NULL);
     CHECK_ERR("a read-only handle maps no writable view", MapViewOfFile(m2, FILE_MAP_WRITE, 0, 0, 0), ERROR_ACCESS_DENIED);
     CHECK_ERR("open, missing", OpenFileMappingA(FILE_MAP_READ, FALSE, "Local\\transom-no-map"), ERROR_FILE_NOT_FOUND);

@@ -16,19 +16,26 @@ static DWORD WINAPI writer(void *h)
     CloseHandle(h);
     return total;
 }
-static DWORD WINAPI client(void *p)
+/* What the client finds; its handle is closed in any case, so that the server does not wait for it. */
+static DWORD talk(HANDLE h)
 {
     DWORD n = 0, mode = PIPE_READMODE_MESSAGE;
     char b[64];
+    if (!SetNamedPipeHandleState(h, &mode, NULL, NULL)) return 2;
+    if (!WriteFile(h, "question", 8, &n, NULL) || n != 8) return 3;
+    if (!ReadFile(h, b, sizeof b, &n, NULL) || n != 6) return 4;
+    if (ReadFile(h, b, 3, &n, NULL) || GetLastError() != ERROR_MORE_DATA) return 5;
+    if (!ReadFile(h, b, sizeof b, &n, NULL) || n != 3) return 6;
+    return 100;
+}
+static DWORD WINAPI client(void *p)
+{
+    DWORD answer;
     HANDLE h = CreateFileA(p, GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
     if (h == INVALID_HANDLE_VALUE) return 1;
-    if (!SetNamedPipeHandleState(h, &mode, NULL, NULL)) return 2;
-    WriteFile(h, "question", 8, &n, NULL);
-    if (!ReadFile(h, b, sizeof b, &n, NULL) || n != 6) return 3;
-    if (ReadFile(h, b, 3, &n, NULL) || GetLastError() != ERROR_MORE_DATA) return 4;
-    if (!ReadFile(h, b, sizeof b, &n, NULL) || n != 3) return 5;
+    answer = talk(h);
     CloseHandle(h);
-    return 100;
+    return answer;
 }
 static DWORD joined(HANDLE t)
 {
@@ -45,7 +52,7 @@ int main(void)
     DWORD n = 0, avail = 0, total = 0;
     char b[5000];
     int fd[2];
-    static char name[] = "\\\\.\\pipe\\transom-sample-pipe";
+    const char *name = check_unique("\\\\.\\pipe\\transom-sample-pipe");
     CHECK("CreatePipe", CreatePipe(&r, &w, NULL, 0));
     CHECK("write", WriteFile(w, "hello", 5, &n, NULL) && n == 5);
     CHECK("peek", PeekNamedPipe(r, b, 2, &n, &avail, NULL) && n == 2 && avail == 5);
@@ -72,7 +79,7 @@ int main(void)
     r = CreateNamedPipeA(name, PIPE_ACCESS_DUPLEX | FILE_FLAG_FIRST_PIPE_INSTANCE, PIPE_TYPE_MESSAGE | PIPE_READMODE_MESSAGE, 2, 4096, 4096, 0, NULL);
     CHECK("CreateNamedPipe", r != INVALID_HANDLE_VALUE);
     CHECK_ERR("no such pipe", CreateFileA("\\\\.\\pipe\\transom-none", GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL) != INVALID_HANDLE_VALUE, ERROR_FILE_NOT_FOUND);
-    t = CreateThread(NULL, 0, client, name, 0, NULL);
+    t = CreateThread(NULL, 0, client, (void *)(uintptr_t)name, 0, NULL);
     CHECK("ConnectNamedPipe", ConnectNamedPipe(r, NULL) || GetLastError() == ERROR_PIPE_CONNECTED);
     CHECK("the question", ReadFile(r, b, sizeof b, &n, NULL) && n == 8);
     CHECK("answers", WriteFile(r, "answer", 6, &n, NULL) && WriteFile(r, "second", 6, &n, NULL));

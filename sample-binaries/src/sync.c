@@ -64,6 +64,7 @@ static HANDLE start(LPTHREAD_START_ROUTINE f, void *p) { return CreateThread(NUL
 
 static void events(void)
 {
+    const char *name = check_unique("Local\\transom-sample-event");
     HANDLE a = CreateEventA(NULL, FALSE, FALSE, NULL), m = CreateEventA(NULL, TRUE, FALSE, NULL), named, t;
     CHECK_INT("not set", WaitForSingleObject(a, 0), WAIT_TIMEOUT);
     SetEvent(a);
@@ -78,13 +79,13 @@ static void events(void)
     t = start(sets, a);
     CHECK_INT("set by another thread", WaitForSingleObject(a, 10000), WAIT_OBJECT_0);
     joined(t);
-    named = CreateEventA(NULL, TRUE, TRUE, "Local\\transom-sample-event");
+    named = CreateEventA(NULL, TRUE, TRUE, name);
     CHECK("named", named && GetLastError() == 0);
-    t = CreateEventA(NULL, FALSE, FALSE, "Local\\transom-sample-event");
+    t = CreateEventA(NULL, FALSE, FALSE, name);
     CHECK_INT("named again", GetLastError(), ERROR_ALREADY_EXISTS);
     CHECK_INT("the first one's state", WaitForSingleObject(t, 0), WAIT_OBJECT_0);
     CloseHandle(t);
-    CHECK_ERR("another kind of that name", CreateMutexA(NULL, FALSE, "Local\\transom-sample-event"), ERROR_INVALID_HANDLE);
+    CHECK_ERR("another kind of that name", CreateMutexA(NULL, FALSE, name), ERROR_INVALID_HANDLE);
     CHECK_ERR("open, missing", OpenEventA(SYNCHRONIZE, FALSE, "Local\\transom-none"), ERROR_FILE_NOT_FOUND);
     CloseHandle(named);
     CHECK_INT("a bad handle", WaitForSingleObject((HANDLE)(uintptr_t)0x7ffc, 0), WAIT_FAILED);
