@@ -78,6 +78,9 @@ fn check(transom: &Transom, samples: &Path, program: &Path, engine: Engine) -> R
         fs::copy(expected.join("wordfreq.txt"), scratch.path().join("wordfreq.txt"))?;
     }
     let mut command = transom.command(engine);
+    // Its own drive C: and registry, as the same program runs on another engine at the same time.
+    let own_root = Scratch::new();
+    command.env("TRANSOM_ROOT", own_root.path());
     command.arg(program).current_dir(scratch.path()).env("LC_ALL", "C.UTF-8");
     for (_, args) in ARGS.iter().filter(|(n, _)| *n == name) {
         command.args(*args);

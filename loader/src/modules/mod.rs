@@ -233,6 +233,14 @@ impl Modules {
         work(&self.memory, &mut unpoison(self.guest.lock()).arena)
     }
 
+    /// The file that a name without a folder stands for in the search order; `.dll` is added to a name without a dot.
+    #[must_use]
+    pub fn find_file(&self, name: &str) -> Option<PathBuf> {
+        let search = self.search.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if name.contains('.') { search.find(name) } else { search.find(&format!("{name}.dll")) }
+            .map(|(path, _)| path)
+    }
+
     /// Runs `change` on the search path.
     pub fn change_search(&self, change: impl FnOnce(&mut SearchPath)) {
         let mut search = unpoison(self.search.write());

@@ -42,7 +42,8 @@ pub(crate) fn load(cx: &Cx, name: &[u16], flags: u32) -> Win32<Handle> {
         cx.modules().reference(&module);
         return Ok(Handle(module.base.cast_signed()));
     }
-    let path = super::libloaderapi::existing_path(cx, name)?;
+    let searched = if text.contains(['\\', '/', ':']) { None } else { cx.modules().find_file(&text) };
+    let path = searched.map_or_else(|| super::libloaderapi::existing_path(cx, name), Ok)?;
     let (image, headers) = map::map_as_data(cx.memory(), &path).map_err(|e| {
         log::info!("LoadLibraryEx {text}: {e}");
         WinError::Code(win32_from_status(e.status()))

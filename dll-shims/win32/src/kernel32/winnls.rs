@@ -348,8 +348,23 @@ fn LCMapStringEx(
 /// Enumerates the locales of the system: calls back with the one there is.
 #[shim(kernel32)]
 fn EnumSystemLocalesW(cx: &Cx, callback: Func, _flags: u32) -> Win32<()> {
+    call_with_text(cx, "00000409", |text| cx.call(callback, &[text]))
+}
+
+/// Enumerates the locales of the system by name: calls back with the one there is.
+#[shim(kernel32)]
+fn EnumSystemLocalesEx(cx: &Cx, callback: Func, _flags: u32, parameter: usize, reserved: usize) -> Win32<()> {
+    if reserved != 0 {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    let kind = u64::from(g::LOCALE_WINDOWS);
+    call_with_text(cx, "en-US", |text| cx.call(callback, &[text, kind, parameter as u64]))
+}
+
+/// Has `call` made with the address of a short text in guest memory.
+fn call_with_text(cx: &Cx, text: &str, call: impl FnOnce(u64) -> u64) -> Win32<()> {
     let at = cx.heaps().process().alloc(32, true).ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;
-    mem::write_slice(at, &"00000409".encode_utf16().collect::<Vec<_>>())?;
-    cx.call(callback, &[at]);
+    mem::write_slice(at, &text.encode_utf16().collect::<Vec<_>>())?;
+    call(at);
     Ok(cx.heaps().process().free(at)?)
 }
