@@ -27,11 +27,11 @@ static void thrower(int depth)
     if (depth == 0) throw counted(42);
     thrower(depth - 1);
 }
-static int compare(const void *, const void *) { throw 5; }
+[[maybe_unused]] static int compare(const void *, const void *) { throw 5; }
 
 int main()
 {
-    int got = 0, v[2] = {2, 1};
+    int got = 0;
     CHECK_INT("static constructor", built, 1);
     try { thrower(10); } catch (const counted &c) { got = c.n; }
     CHECK_INT("caught", got, 42);
@@ -43,8 +43,11 @@ int main()
     CHECK_INT("caught by its base", got, 2);
     try { throw 1.5; } catch (int) { got = 0; } catch (...) { got = 9; }
     CHECK_INT("caught by ...", got, 9);
+#if !defined(__i386__) /* GCC's unwinder for x86 reads tables, which a DLL by another compiler has not */
+    int v[2] = {2, 1};
     try { qsort(v, 2, sizeof *v, compare); got = 0; } catch (int n) { got = n; }
     CHECK_INT("through the runtime's frames", got, 5);
+#endif
     base *b = new both;
     CHECK_INT("virtual", b->id(), 3);
     CHECK("dynamic_cast sideways", dynamic_cast<other *>(b) != NULL);
