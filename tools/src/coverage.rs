@@ -165,10 +165,19 @@ fn judge(dll: &pe::Name, symbols: &[Symbol], delayed: bool, folder: Option<&Path
                 None => (exported.mark(symbol), None),
             };
             let known_as = known_as.filter(|_| matches!(symbol, Symbol::Ordinal(_)));
-            Needed { symbol: symbol.to_string(), known_as, mark }
+            let symbol = match symbol {
+                Symbol::Name { name, .. } => shown(name),
+                ordinal => ordinal.to_string(),
+            };
+            Needed { symbol, known_as, mark }
         })
         .collect();
-    From { dll: dll.to_string(), source, delayed, symbols }
+    From { dll: shown(dll), source, delayed, symbols }
+}
+
+/// A name from a file as text, whole, without characters that would upset a terminal.
+fn shown(name: &pe::Name) -> String {
+    name.to_text().chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// The file of that name in a folder, whatever its case.
