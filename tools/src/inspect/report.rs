@@ -333,6 +333,49 @@ mod tests {
         }
     }
 
+    /// Numbers that look random, the same in every run.
+    fn random(state: &mut u64) -> usize {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        usize::try_from(*state >> 16).unwrap_or(0)
+    }
+
+    /// `TRANSOM_MUTATIONS` says how many files are tried; a panic or an endless loop fails.
+    #[test]
+    fn mutated_files_are_reported_or_refused() {
+        let wanted = std::env::var("TRANSOM_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(600usize);
+        let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sample-binaries/bin");
+        let files: Vec<Vec<u8>> =
+            ["x64-mingw/sampledll.dll", "x86-mingw/sampledll.dll", "arm64-zig/hello.exe"]
+                .iter()
+                .map(|name| std::fs::read(samples.join(name)).unwrap())
+                .collect();
+        let mut state = 0x9E37_79B9_7F4A_7C15;
+        let mut reported = 0;
+        for round in 0..wanted {
+            let mut bytes = files[round % files.len()].clone();
+            for _ in 0..=random(&mut state) % 8 {
+                // Headers and section table are hit more often than their share.
+                let room = if random(&mut state) % 2 == 0 { 0x400 } else { bytes.len() };
+                let at = random(&mut state) % room.min(bytes.len());
+                let value = [0, 1, 0x7F, 0x80, 0xFF, bytes[at].wrapping_add(1), b'R'][random(&mut state) % 7];
+                bytes[at] = value;
+            }
+            if random(&mut state) % 16 == 0 {
+                bytes.truncate(random(&mut state) % bytes.len());
+            }
+            if let Ok(report) = Report::new(Path::new("/nowhere/mutated.dll"), &bytes) {
+                reported += 1;
+                assert!(
+                    !super::super::text::text(&report, true, crate::output::Style(false)).contains('\x1b')
+                );
+                assert!(super::super::json::json(&report).is_object());
+            }
+        }
+        assert!(reported > wanted / 10, "{reported} of {wanted}");
+    }
+
     #[test]
     fn long_lists_are_cut() {
         let names: Vec<String> = (0..10).map(|n| format!("f{n}")).collect();
