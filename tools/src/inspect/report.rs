@@ -357,12 +357,12 @@ mod tests {
             let mut bytes = files[round % files.len()].clone();
             for _ in 0..=random(&mut state) % 8 {
                 // Headers and section table are hit more often than their share.
-                let room = if random(&mut state) % 2 == 0 { 0x400 } else { bytes.len() };
+                let room = if random(&mut state).is_multiple_of(2) { 0x400 } else { bytes.len() };
                 let at = random(&mut state) % room.min(bytes.len());
                 let value = [0, 1, 0x7F, 0x80, 0xFF, bytes[at].wrapping_add(1), b'R'][random(&mut state) % 7];
                 bytes[at] = value;
             }
-            if random(&mut state) % 16 == 0 {
+            if random(&mut state).is_multiple_of(16) {
                 bytes.truncate(random(&mut state) % bytes.len());
             }
             if let Ok(report) = Report::new(Path::new("/nowhere/mutated.dll"), &bytes) {
