@@ -88,12 +88,12 @@ fn path_list(process: &Process, list: &OsStr) -> Vec<u16> {
 fn defaults() -> Vec<(&'static str, String)> {
     let user = std::env::var("USER").unwrap_or_else(|_| "user".to_owned());
     let home = format!("C:\\Users\\{user}");
-    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let processors = transom_syscalls::sysinfo::processor_count();
     vec![
         ("ALLUSERSPROFILE", "C:\\ProgramData".into()),
         ("APPDATA", format!("{home}\\AppData\\Roaming")),
         ("CommonProgramFiles", "C:\\Program Files\\Common Files".into()),
-        ("COMPUTERNAME", host_name().to_uppercase()),
+        ("COMPUTERNAME", transom_syscalls::sysinfo::host_name().to_string_lossy().to_uppercase()),
         ("ComSpec", "C:\\Windows\\system32\\cmd.exe".into()),
         ("HOMEDRIVE", "C:".into()),
         ("HOMEPATH", format!("\\Users\\{user}")),
@@ -112,9 +112,4 @@ fn defaults() -> Vec<(&'static str, String)> {
         ("USERPROFILE", home),
         ("windir", "C:\\Windows".into()),
     ]
-}
-
-fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map_or_else(|_| "LINUX".to_owned(), |s| s.trim().to_owned())
 }

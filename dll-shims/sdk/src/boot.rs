@@ -46,7 +46,7 @@ impl Process {
             ldr: modules.ldr_data(),
             parameters,
             heap: self.process_heap(),
-            processors: std::thread::available_parallelism().map_or(1, |n| n.get().try_into().unwrap_or(1)),
+            processors: transom_syscalls::sysinfo::processor_count(),
             subsystem: info.subsystem,
             version: (10, 0, 19045),
         };
