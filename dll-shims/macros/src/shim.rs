@@ -101,6 +101,7 @@ fn descriptor(
     let pops = attr.pops_arguments(variadic);
     let partial = option(attr.partial.as_ref());
     let leaf = option(attr.leaf.as_ref());
+    let intrinsic = attr.intrinsic;
     let fails = attr.fails.as_ref().map_or_else(|| quote!(0i64), |e| quote!((#e) as i64));
     let locals: Vec<Ident> = (0..parameters.len()).map(|i| format_ident!("p{i}")).collect();
     let types: Vec<&Type> = parameters.iter().map(|p| p.ty).collect();
@@ -157,6 +158,7 @@ fn descriptor(
                 variadic: #variadic,
                 partial: #partial,
                 leaf: #leaf,
+                intrinsic: #intrinsic,
                 doc: #doc,
             }
         };

@@ -6,7 +6,8 @@
 //! #[shim(kernel32, ntdll(RtlFoo))]          under another name there
 //! #[shim(kernel32, fails = -1)]             the value that means failure (default 0)
 //! #[shim(kernel32, ansi)]                   FooW: generate FooA from it
-//! #[shim(kernel32, leaf = path::to::emit)]  guest code for the fast path
+//! #[shim(kernel32, leaf = path::to::emit)]  guest code for the fast path, written when the function is called often
+//! #[shim(msvcrt, leaf = ..., intrinsic)]    callable through that code only, so written when it is bound
 //! #[shim(kernel32, partial = "no ACLs")]    what it does not do
 //! #[shim(ws2_32, ordinal = 3)]              also exported by number
 //! #[shim(msvcrt, stdcall)] / cdecl          where the DLL's usual convention is not used (x86)
@@ -35,6 +36,8 @@ pub struct ShimAttribute {
     pub ansi: bool,
     /// Emitter of a leaf stub.
     pub leaf: Option<Path>,
+    /// The leaf stub is the only way to call it: its arguments are not where the convention has them.
+    pub intrinsic: bool,
     /// What the function does not do.
     pub partial: Option<String>,
     /// Export ordinal.
@@ -80,6 +83,7 @@ impl Parse for ShimAttribute {
             } else {
                 match name.as_str() {
                     "ansi" => out.ansi = true,
+                    "intrinsic" => out.intrinsic = true,
                     "stdcall" => out.stdcall = Some(true),
                     "cdecl" => out.stdcall = Some(false),
                     _ => out.exported.push(Exported { dll: name, names: Vec::new() }),

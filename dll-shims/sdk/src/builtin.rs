@@ -2,15 +2,20 @@
 //!
 //! The image is one reservation, made when the DLL is first needed. A page of thunks is written when the first of its
 //! functions is bound, so that a DLL with a thousand exports costs a small program two or three pages. Leaf stubs
-//! and variables follow the thunks.
+//! and variables follow the thunks; a stub is written when its function has been called a few times, so that a program
+//! that calls it once does not pay for assembling it.
 
+use core::ffi::c_void;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use transom_cpu::block::ThreadBlock;
+use transom_cpu::frame::Frame;
+use transom_cpu::leaf::LeafFn;
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
-use transom_cpu::thunk::THUNK_SIZE;
+use transom_cpu::thunk::{Bound, THUNK_SIZE};
 use transom_loader::builtin::BuiltinDll;
 use transom_syscalls::memory::PAGE;
 use transom_syscalls::status::Result;
@@ -18,7 +23,7 @@ use windows_sys::Win32::System::Memory::{PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRI
 
 use crate::cx::Cx;
 use crate::process::Process;
-use crate::shim::{Dll, Target};
+use crate::shim::{Dll, Shim, Target};
 
 /// Thunks in a page.
 const PER_PAGE: usize = PAGE_LEN / THUNK_SIZE;
@@ -176,11 +181,19 @@ impl BuiltinImage {
         match self.dll.exports[index].target {
             Target::Function(shim) => {
                 self.write_thunks(&mut state, index / PER_PAGE)?;
-                if let (Some(emit), true) = (shim.leaf, self.process.uses_leaves()) {
+                if let Some(emit) = shim.leaf
+                    && (shim.intrinsic || self.process.uses_leaves())
+                {
                     if let Some(&at) = state.leaves.get(&index) {
                         return Some(at);
                     }
-                    if let Some(at) = self.write_leaf(&mut state, index, emit) {
+                    let made = if shim.intrinsic {
+                        self.write_leaf(&mut state, index, emit)
+                    } else {
+                        self.write_gate(&mut state, index, shim)
+                    };
+                    if let Some(at) = made {
+                        state.leaves.insert(index, at);
                         return Some(at);
                     }
                 }
@@ -223,26 +236,95 @@ impl BuiltinImage {
         Some(())
     }
 
-    fn write_leaf(&self, state: &mut State, index: usize, emit: transom_cpu::leaf::LeafFn) -> Option<u64> {
-        let at = self.leaves_at + state.leaf_used;
-        let code = emit(self.process.machine, self.thunk_address(index), at)?;
-        let size = (code.len() as u64).next_multiple_of(16);
+    /// Takes room in the leaf area, which becomes writable and executable with its first piece.
+    fn leaf_room(&self, state: &mut State, size: u64) -> Option<u64> {
+        let size = size.next_multiple_of(16);
         if state.leaf_used + size > LEAF_ROOM {
-            log::debug!("{}: no room for the leaf stub of {}", self.dll.name, self.dll.exports[index].name);
+            log::debug!("{}: no room for more leaf stubs", self.dll.name);
             return None;
         }
-        let page = at & !(PAGE - 1);
-        let pages = (at + size).next_multiple_of(PAGE) - page;
         if state.leaf_used == 0 {
             self.process.memory.protect(self.leaves_at, LEAF_ROOM, PAGE_EXECUTE_READWRITE).ok()?;
-        } else {
-            self.process.memory.protect(page, pages, PAGE_EXECUTE_READWRITE).ok()?;
         }
-        mem::copy_out(at, &code).ok()?;
         state.leaf_used += size;
-        state.leaves.insert(index, at);
+        Some(self.leaves_at + state.leaf_used - size)
+    }
+
+    /// Writes a leaf stub.
+    fn write_leaf(&self, state: &mut State, index: usize, emit: LeafFn) -> Option<u64> {
+        // Emitted twice: its length decides where it goes, and the place decides its jumps.
+        let draft = emit(self.process.machine, self.thunk_address(index), self.leaves_at)?;
+        let at = self.leaf_room(state, draft.len() as u64 + 16)?;
+        let code = emit(self.process.machine, self.thunk_address(index), at)?;
+        mem::copy_out(at, &code).ok()?;
         Some(at)
     }
+
+    /// Writes the gate of a leaf stub: a jump through a pointer that leads to the thunk at first, and to the stub once the
+    /// function has been called often enough to pay for writing it.
+    fn write_gate(&self, state: &mut State, index: usize, shim: &'static Shim) -> Option<u64> {
+        let at = self.leaf_room(state, GATE_SIZE)?;
+        let pointer = at + GATE_POINTER;
+        // jmp [pointer]: relative to the instruction's end on x86-64, absolute on x86.
+        let operand = if self.process.machine == Machine::Amd64 { GATE_POINTER - 6 } else { pointer };
+        let mut code = [0xCCu8; 16];
+        code[..2].copy_from_slice(&[0xFF, 0x25]);
+        code[2..6].copy_from_slice(&operand.to_le_bytes()[..4]);
+        code[8..].copy_from_slice(&self.thunk_address(index).to_le_bytes());
+        mem::copy_out(at, &code).ok()?;
+        let lazy: &'static LazyLeaf =
+            Box::leak(Box::new(LazyLeaf { image: self, index, shim, pointer, calls: AtomicU32::new(0) }));
+        let number = self.first + u32::try_from(index).ok()?;
+        let data = core::ptr::from_ref(lazy).cast::<c_void>();
+        self.process.thunks.bind(number, Bound { entry: lazy_entry, data });
+        Some(at)
+    }
+
+    /// Writes the leaf stub behind a gate and leads the gate to it.
+    fn open_gate(&self, lazy: &LazyLeaf) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(emit) = lazy.shim.leaf else { return };
+        let Some(at) = self.write_leaf(&mut state, lazy.index, emit) else { return };
+        // One aligned store: threads that pass the gate meanwhile see the thunk or the stub.
+        let stored = if self.process.machine.is_64() {
+            mem::write(lazy.pointer, &at)
+        } else {
+            mem::copy_out(lazy.pointer, &at.to_le_bytes()[..4])
+        };
+        if stored.is_err() {
+            log::debug!("{}: the gate of {} cannot be written", self.dll.name, lazy.shim.name);
+        }
+    }
+}
+
+/// Bytes of a gate, and where in it its pointer is.
+const GATE_SIZE: u64 = 16;
+const GATE_POINTER: u64 = 8;
+
+/// Calls after which a leaf stub is written.
+const OFTEN: u32 = 32;
+
+/// A function whose leaf stub has not been written yet, or cannot be.
+struct LazyLeaf {
+    /// Lives as long as the process: the process keeps every image.
+    image: *const BuiltinImage,
+    index: usize,
+    shim: &'static Shim,
+    /// Guest address of the gate's pointer.
+    pointer: u64,
+    calls: AtomicU32,
+}
+
+/// The host side of such a function's thunk.
+unsafe extern "C-unwind" fn lazy_entry(block: *mut ThreadBlock, frame: *mut Frame, data: *const c_void) {
+    // SAFETY: bound in `write_gate` with a leaked `LazyLeaf`, whose image is never dropped.
+    let lazy = unsafe { &*data.cast::<LazyLeaf>() };
+    if lazy.calls.fetch_add(1, Ordering::Relaxed) == OFTEN {
+        // SAFETY: as above.
+        unsafe { &*lazy.image }.open_gate(lazy);
+    }
+    // SAFETY: the call is passed on as it came.
+    unsafe { (lazy.shim.entry)(block, frame, core::ptr::from_ref(lazy.shim).cast()) }
 }
 
 impl BuiltinDll for BuiltinImage {

@@ -347,10 +347,11 @@ impl Process {
         transom_syscalls::process::exit(code)
     }
 
-    /// Whether shims may be replaced by leaf stubs: unless calls are traced.
+    /// Whether shims may be replaced by leaf stubs: unless calls are traced, and where the processor runs guest code. A
+    /// translating engine makes plain operations of the stubs' atomic ones, which shims of other threads would race with.
     #[must_use]
     pub fn uses_leaves(&self) -> bool {
-        self.tracer().is_none()
+        self.tracer().is_none() && self.engine().name().starts_with("native")
     }
 
     /// Has calls traced. Once, before the program is loaded.

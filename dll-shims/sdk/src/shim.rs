@@ -41,6 +41,8 @@ pub struct Shim {
     pub partial: Option<&'static str>,
     /// Emitter of guest code for its fast path.
     pub leaf: Option<LeafFn>,
+    /// Whether that code is the only way to call it (x86 helpers with arguments in floating-point registers).
+    pub intrinsic: bool,
     /// First line of its documentation.
     pub doc: &'static str,
 }

@@ -82,169 +82,169 @@ pub(crate) fn x87_to_integer(machine: Machine, _slow: u64, _at: u64) -> Option<V
 }
 
 /// Converts st(0) to an integer; the argument never lies on the stack.
-#[shim(msvcrt, leaf = x87_to_integer)]
+#[shim(msvcrt, leaf = x87_to_integer, intrinsic)]
 fn _ftol(x: f64) -> i64 {
     math::round_to_i64(x.trunc())
 }
 
 /// `sin` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIsin(x: f64) -> f64 {
     math::sin(x)
 }
 
 /// `cos` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIcos(x: f64) -> f64 {
     math::cos(x)
 }
 
 /// `tan` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CItan(x: f64) -> f64 {
     math::tan(x)
 }
 
 /// `asin` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIasin(x: f64) -> f64 {
     math::asin(x)
 }
 
 /// `acos` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIacos(x: f64) -> f64 {
     math::acos(x)
 }
 
 /// `atan` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIatan(x: f64) -> f64 {
     math::atan(x)
 }
 
 /// `sinh` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIsinh(x: f64) -> f64 {
     math::sinh(x)
 }
 
 /// `cosh` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIcosh(x: f64) -> f64 {
     math::cosh(x)
 }
 
 /// `tanh` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CItanh(x: f64) -> f64 {
     math::tanh(x)
 }
 
 /// `exp` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIexp(x: f64) -> f64 {
     math::exp(x)
 }
 
 /// `log` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIlog(x: f64) -> f64 {
     math::log(x)
 }
 
 /// `log10` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIlog10(x: f64) -> f64 {
     math::log10(x)
 }
 
 /// `sqrt` with its argument in st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_one)]
+#[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
 fn _CIsqrt(x: f64) -> f64 {
     x.sqrt()
 }
 
 /// `atan2` with its arguments in st(1) and st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_two)]
+#[shim(msvcrt, ucrtbase, leaf = x87_two, intrinsic)]
 fn _CIatan2(x: f64, y: f64) -> f64 {
     math::atan2(x, y)
 }
 
 /// `pow` with its arguments in st(1) and st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_two)]
+#[shim(msvcrt, ucrtbase, leaf = x87_two, intrinsic)]
 fn _CIpow(x: f64, y: f64) -> f64 {
     math::pow(x, y)
 }
 
 /// `fmod` with its arguments in st(1) and st(0).
-#[shim(msvcrt, ucrtbase, leaf = x87_two)]
+#[shim(msvcrt, ucrtbase, leaf = x87_two, intrinsic)]
 fn _CIfmod(x: f64, y: f64) -> f64 {
     math::fmod(x, y)
 }
 
 /// `sin` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_sin_precise(x: f64) -> f64 {
     math::sin(x)
 }
 
 /// `cos` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_cos_precise(x: f64) -> f64 {
     math::cos(x)
 }
 
 /// `tan` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_tan_precise(x: f64) -> f64 {
     math::tan(x)
 }
 
 /// `asin` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_asin_precise(x: f64) -> f64 {
     math::asin(x)
 }
 
 /// `acos` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_acos_precise(x: f64) -> f64 {
     math::acos(x)
 }
 
 /// `atan` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_atan_precise(x: f64) -> f64 {
     math::atan(x)
 }
 
 /// `exp` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_exp_precise(x: f64) -> f64 {
     math::exp(x)
 }
 
 /// `log` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_log_precise(x: f64) -> f64 {
     math::log(x)
 }
 
 /// `log10` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_log10_precise(x: f64) -> f64 {
     math::log10(x)
 }
 
 /// `sqrt` with its argument in xmm0.
-#[shim(ucrtbase, msvcrt, leaf = sse_one)]
+#[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
 fn _libm_sse2_sqrt_precise(x: f64) -> f64 {
     x.sqrt()
 }
 
 /// `pow` with its arguments in xmm0 and xmm1.
-#[shim(ucrtbase, msvcrt, leaf = sse_two)]
+#[shim(ucrtbase, msvcrt, leaf = sse_two, intrinsic)]
 fn _libm_sse2_pow_precise(x: f64, y: f64) -> f64 {
     math::pow(x, y)
 }

@@ -162,6 +162,7 @@ mod tests {
             variadic: false,
             partial: None,
             leaf: None,
+            intrinsic: false,
             doc,
         }
     }
