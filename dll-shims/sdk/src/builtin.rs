@@ -17,6 +17,7 @@ use transom_cpu::machine::Machine;
 use transom_cpu::mem;
 use transom_cpu::thunk::{Bound, THUNK_SIZE};
 use transom_loader::builtin::BuiltinDll;
+use transom_loader::peb::Words;
 use transom_syscalls::memory::PAGE;
 use transom_syscalls::status::Result;
 use windows_sys::Win32::System::Memory::{PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY};
@@ -286,12 +287,7 @@ impl BuiltinImage {
         let Some(emit) = lazy.shim.leaf else { return };
         let Some(at) = self.write_leaf(&mut state, lazy.index, emit) else { return };
         // One aligned store: threads that pass the gate meanwhile see the thunk or the stub.
-        let stored = if self.process.machine.is_64() {
-            mem::write(lazy.pointer, &at)
-        } else {
-            mem::copy_out(lazy.pointer, &at.to_le_bytes()[..4])
-        };
-        if stored.is_err() {
+        if (Words { wide: self.process.machine.is_64() }).put(lazy.pointer, at).is_err() {
             log::debug!("{}: the gate of {} cannot be written", self.dll.name, lazy.shim.name);
         }
     }
