@@ -351,7 +351,7 @@ impl Process {
     /// translating engine makes plain operations of the stubs' atomic ones, which shims of other threads would race with.
     #[must_use]
     pub fn uses_leaves(&self) -> bool {
-        self.tracer().is_none() && self.engine().name().starts_with("native")
+        self.tracer().is_none() && self.is_native()
     }
 
     /// Has calls traced. Once, before the program is loaded.

@@ -64,7 +64,7 @@ impl Process {
         }
         let stopped = match self.control(thread) {
             Some(control) => control.suspend().map_err(|_| Status(f::STATUS_THREAD_IS_TERMINATING)),
-            None if self.engine().name().starts_with("native") => Ok(()),
+            None if self.is_native() => Ok(()),
             None => Err(Status(f::STATUS_NOT_SUPPORTED)),
         };
         if let Err(e) = stopped {

@@ -272,7 +272,7 @@ fn GetLocaleInfoEx(cx: &Cx, name: Option<WStr>, kind: u32, out: TextOut, size: i
     }
 }
 
-fn lowcase(unit: u16) -> u16 {
+pub(crate) fn lowcase(unit: u16) -> u16 {
     let mut lower = char::from_u32(unit.into()).into_iter().flat_map(char::to_lowercase);
     match (lower.next().map(|c| u16::try_from(u32::from(c))), lower.next()) {
         (Some(Ok(c)), None) => c,

@@ -3,13 +3,7 @@
 use transom_sdk::{AStr, Acp, Cx, Ptr, WStr, Win32, mem, shim};
 use transom_syscalls::path::fold::upcase;
 
-fn lower(unit: u16) -> u16 {
-    let mut lower = char::from_u32(unit.into()).into_iter().flat_map(char::to_lowercase);
-    match (lower.next().map(|c| u16::try_from(u32::from(c))), lower.next()) {
-        (Some(Ok(c)), None) => c,
-        _ => unit,
-    }
-}
+use crate::kernel32::winnls::lowcase;
 
 /// Maps a string in place, or a single character given in place of its address.
 fn map(at: u64, change: fn(u16) -> u16) -> Win32<Ptr<u16>> {
@@ -43,7 +37,7 @@ fn CharUpperW(_cx: &Cx, text: Ptr<u16>) -> Win32<Ptr<u16>> {
 /// Converts a character string or a single character to lowercase.
 #[shim(user32)]
 fn CharLowerW(_cx: &Cx, text: Ptr<u16>) -> Win32<Ptr<u16>> {
-    map(text.addr(), lower)
+    map(text.addr(), lowcase)
 }
 
 /// Converts a character string or a single character to uppercase.
@@ -73,7 +67,7 @@ fn CharUpperBuffW(_cx: &Cx, text: Ptr<u16>, len: u32) -> Win32<u32> {
 /// Converts characters in a buffer to lowercase.
 #[shim(user32)]
 fn CharLowerBuffW(_cx: &Cx, text: Ptr<u16>, len: u32) -> Win32<u32> {
-    map_buffer(text, len, lower)
+    map_buffer(text, len, lowcase)
 }
 
 /// Retrieves a pointer to the next character in a string.
