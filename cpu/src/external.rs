@@ -30,20 +30,25 @@ const INTERFACE: u64 = {
         include_str!("machine.rs"),
         include_str!("thunk.rs"),
     ];
-    // FNV-1a.
+    fingerprint(&sources)
+};
+
+/// Texts as one number (FNV-1a): what describes an interface that two builds must agree on.
+#[must_use]
+pub const fn fingerprint(texts: &[&str]) -> u64 {
     let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    let mut file = 0;
-    while file < sources.len() {
-        let bytes = sources[file].as_bytes();
+    let mut text = 0;
+    while text < texts.len() {
+        let bytes = texts[text].as_bytes();
         let mut i = 0;
         while i < bytes.len() {
             hash = (hash ^ bytes[i] as u64).wrapping_mul(0x100_0000_01B3);
             i += 1;
         }
-        file += 1;
+        text += 1;
     }
     hash
-};
+}
 
 /// What both sides must agree on, as text: the interface's sources, package version, target, and the identity of a type of the
 /// standard library, which differs from one compiler version to the next.

@@ -162,6 +162,33 @@ fn help_completions_and_the_manual_page_are_there() {
     assert!(page.contains(".TH transom 1") && page.contains("doctor"), "{page}");
 }
 
+/// Everything behind the program is the program's, whatever it looks like: options of Transom too, and `--`.
+#[test]
+fn what_follows_the_program_is_its_own() {
+    let args = sample("x64-mingw/args.exe");
+    let words =
+        ["-e", "file", "--root", "--json", "-c", "--help", "-C", "--", "--shim", "-o", "x", "--version"];
+    let expected: String = words.iter().map(|w| format!("[{w}]\n")).collect();
+    for own in [
+        &[][..],
+        &["--env", "A=b"],
+        &["run"],
+        &["run", "--env", "A=b"],
+        &["run", "--env", "A=b", "--"],
+        &["trace", "-e", "!*"],
+        &["trace", "-e", "!*", "--stack", "--env", "A=b"],
+        &["trace", "-e", "!*", "--"],
+    ] {
+        let f = run(transom().args(own).arg(&args).args(words), b"", Duration::from_secs(60)).unwrap();
+        let said = text(&f.stdout).replace('\r', "");
+        assert!(f.code == 0 && said.contains(&expected), "{own:?}: {f:?}");
+    }
+    // What stands before the program and is no option of Transom is refused, not run.
+    let f = output(&["run", "--no-such-option", "hello.exe"]);
+    assert!(f.code == 125 && text(&f.stderr).contains("--no-such-option"), "{f:?}");
+    assert_eq!(output(&["run"]).code, 125);
+}
+
 /// `transom ... | true`: what cannot be written is dropped, and the exit code is what it is.
 #[test]
 fn nobody_listens() {

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::doctor::DoctorOptions;
@@ -50,15 +50,23 @@ pub(crate) struct RunOptions {
     /// How calls are traced, in `transom trace` and its children
     #[arg(skip)]
     pub(crate) trace: Option<crate::trace::Trace>,
-    /// The Windows program
-    #[arg(value_name = "PROGRAM")]
-    pub(crate) program: PathBuf,
-    /// Its arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    pub(crate) args: Vec<OsString>,
+    /// The Windows program, and its arguments: whatever they look like, they are not Transom's
+    // One list, not a program and a list: the option parser ends its own options at the first word of it.
+    #[arg(trailing_var_arg = true, required = true, value_names = ["PROGRAM", "ARGS"])]
+    pub(crate) command: Vec<OsString>,
 }
 
 impl RunOptions {
+    /// The program as named.
+    pub(crate) fn program(&self) -> &Path {
+        Path::new(self.command.first().map_or(OsStr::new(""), OsString::as_os_str))
+    }
+
+    /// The program's arguments.
+    pub(crate) fn args(&self) -> &[OsString] {
+        self.command.get(1..).unwrap_or_default()
+    }
+
     /// The options that children of the program run with too, for [`RunOptions::of_parent`]: a word each with its value.
     pub(crate) fn for_children(&self) -> Vec<OsString> {
         let mut words = Vec::new();
@@ -202,11 +210,10 @@ const SUBCOMMANDS: &[&str] = &["run", "trace", "doctor", "inspect", "shims", "co
 pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
     // `transom PROGRAM ARGS` is the usual call: no need to wake the option parser for it.
     let first = args.get(1).map(OsString::as_os_str);
-    if let Some(program) = first.filter(|a| !is_option(a) && !SUBCOMMANDS.iter().any(|s| *a == *s)) {
+    if first.is_some_and(|a| !is_option(a) && !SUBCOMMANDS.iter().any(|s| a == *s)) {
         return Action::Run(Box::new(RunOptions {
-            program: PathBuf::from(program),
             root: std::env::var_os("TRANSOM_ROOT").map(PathBuf::from),
-            args: args.split_off(2),
+            command: args.split_off(1),
             ..RunOptions::default()
         }));
     }

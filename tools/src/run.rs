@@ -78,12 +78,12 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     if let Some(dir) = &options.directory {
         std::env::set_current_dir(dir).map_err(|e| Failure::CannotRun(format!("{}: {e}", dir.display())))?;
     }
-    let (path, file) = find_program(&options.program)?;
+    let (path, file) = find_program(options.program())?;
     let program = path.as_os_str().as_bytes().to_owned();
     boot(path, file, &options, |process| {
         let dos = process.files().names.to_dos(&program);
         let mut line = vec![dos.clone()];
-        line.extend(options.args.iter().map(|a| wide(a)));
+        line.extend(options.args().iter().map(|a| wide(a)));
         Parameters {
             image_path: dos.clone(),
             command_line: cmdline::quote(&line),

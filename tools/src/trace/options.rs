@@ -124,7 +124,7 @@ impl TraceOptions {
     /// Writes what is made of the whole trace.
     pub(super) fn write(&self, events: &[Event]) -> io::Result<()> {
         if let Some(path) = &self.report {
-            let title = self.run.program.display().to_string();
+            let title = self.run.program().display().to_string();
             report::write(&mut create(path)?, &title, events)?;
         }
         if let Some(path) = &self.trace_event {

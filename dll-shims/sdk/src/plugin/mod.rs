@@ -40,19 +40,7 @@ const INTERFACE: u64 = {
         include_str!("../shim.rs"),
         include_str!("../state.rs"),
     ];
-    // FNV-1a.
-    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-    let mut file = 0;
-    while file < sources.len() {
-        let bytes = sources[file].as_bytes();
-        let mut i = 0;
-        while i < bytes.len() {
-            hash = (hash ^ bytes[i] as u64).wrapping_mul(0x100_0000_01B3);
-            i += 1;
-        }
-        file += 1;
-    }
-    hash
+    external::fingerprint(&sources)
 };
 
 /// What both sides must agree on, as text. Objects and states are found by the identity of their types, which depends on how the
