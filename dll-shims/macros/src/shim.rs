@@ -102,6 +102,7 @@ fn descriptor(
     let partial = option(attr.partial.as_ref());
     let leaf = option(attr.leaf.as_ref());
     let intrinsic = attr.intrinsic;
+    let method = attr.method;
     let fails = attr.fails.as_ref().map_or_else(|| quote!(0i64), |e| quote!((#e) as i64));
     let locals: Vec<Ident> = (0..parameters.len()).map(|i| format_ident!("p{i}")).collect();
     let types: Vec<&Type> = parameters.iter().map(|p| p.ty).collect();
@@ -136,7 +137,7 @@ fn descriptor(
                 #[allow(unused_variables)]
                 let (cx, frame) = unsafe { ::transom_sdk::enter(block, frame) };
                 #[allow(unused_mut)]
-                let mut args = ::transom_sdk::Args::new(frame, #ansi);
+                let mut args = ::transom_sdk::Args::new(frame, #ansi, #method);
                 #(let #locals = <#types as ::transom_sdk::Arg>::fetch(&mut args);)*
                 if !args.finish(#pops) {
                     args.fault(cx);
@@ -156,6 +157,7 @@ fn descriptor(
                 ansi: #ansi,
                 pops: #pops,
                 variadic: #variadic,
+                method: #method,
                 partial: #partial,
                 leaf: #leaf,
                 intrinsic: #intrinsic,

@@ -4,6 +4,9 @@
 //! #[shim(kernel32)]                         one DLL, exported under the function's own name
 //! #[shim(msvcrt, ucrtbase)]                 two DLLs
 //! #[shim(kernel32, ntdll(RtlFoo))]          under another name there
+//! #[shim(msvcrt("?f@@YAXPEAX@Z"))]          under a name that is no identifier. A decorated C++ name is given as 64-bit DLLs have it:
+//!                                           the x86 name, and whether the function has a `this`, are derived
+//! #[shim(msvcp140("?f@@YA_KXZ" = "?f@@YAIXZ"))]  the x86 name, where a type differs too (`size_t`)
 //! #[shim(kernel32, fails = -1)]             the value that means failure (default 0)
 //! #[shim(kernel32, ansi)]                   FooW: generate FooA from it
 //! #[shim(kernel32, leaf = path::to::emit)]  guest code for the fast path, written when the function is called often
@@ -15,6 +18,8 @@
 
 use syn::parse::{Parse, ParseStream};
 use syn::{Expr, Ident, LitInt, LitStr, Path, Token, parenthesized};
+
+use crate::decorated;
 
 /// A DLL that exports a function, and the names it does so under.
 #[derive(Debug, Clone)]
@@ -44,18 +49,51 @@ pub struct ShimAttribute {
     pub ordinal: Option<u16>,
     /// Explicit x86 convention: `Some(true)` for stdcall.
     pub stdcall: Option<bool>,
+    /// A C++ method, as its decorated name says: x86 passes `this` in a register, and the callee removes the rest.
+    pub method: bool,
 }
 
 /// DLLs whose functions use cdecl on x86.
-const CDECL_DLLS: [&str; 4] = ["msvcrt", "ucrtbase", "vcruntime140", "msvcp140"];
+const CDECL_DLLS: [&str; 7] =
+    ["concrt140", "msvcp140", "msvcp140_1", "msvcp140_2", "msvcrt", "ucrtbase", "vcruntime140"];
 
 impl ShimAttribute {
     /// Whether the callee removes its stack arguments on x86.
     #[must_use]
     pub fn pops_arguments(&self, variadic: bool) -> bool {
         self.stdcall.unwrap_or_else(|| {
-            !variadic && !self.exported.iter().any(|e| CDECL_DLLS.contains(&e.dll.as_str()))
+            !variadic && (self.method || !self.exported.iter().any(|e| CDECL_DLLS.contains(&e.dll.as_str())))
         })
+    }
+}
+
+/// An exported name.
+struct Name {
+    /// As it is in 64-bit DLLs and, if it differs there, in x86 ones.
+    forms: Vec<String>,
+    method: bool,
+}
+
+impl Parse for Name {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(Ident) {
+            return Ok(Self { forms: vec![input.parse::<Ident>()?.to_string()], method: false });
+        }
+        let literal: LitStr = input.parse()?;
+        let name = literal.value();
+        let (mut x86, mut method) = (name.clone(), false);
+        if name.starts_with('?') {
+            let read = decorated::read(&name).ok_or_else(|| {
+                syn::Error::new(literal.span(), "not the decorated name of a 64-bit function")
+            })?;
+            (x86, method) = (read.x86, read.method);
+        }
+        if input.peek(Token![=]) {
+            input.parse::<Token![=]>()?;
+            x86 = input.parse::<LitStr>()?.value();
+        }
+        let forms = if x86 == name { vec![name] } else { vec![name, x86] };
+        Ok(Self { forms, method })
     }
 }
 
@@ -77,9 +115,10 @@ impl Parse for ShimAttribute {
             } else if input.peek(syn::token::Paren) {
                 let content;
                 parenthesized!(content in input);
-                let names = content.parse_terminated(Ident::parse, Token![,])?;
-                out.exported
-                    .push(Exported { dll: name, names: names.iter().map(Ident::to_string).collect() });
+                let names = content.parse_terminated(Name::parse, Token![,])?;
+                out.method |= names.iter().any(|n| n.method);
+                let names = names.into_iter().flat_map(|n| n.forms).collect();
+                out.exported.push(Exported { dll: name, names });
             } else {
                 match name.as_str() {
                     "ansi" => out.ansi = true,

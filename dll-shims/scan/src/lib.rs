@@ -5,6 +5,7 @@
 //! cost nothing at start-up: no registration, no hashing, no allocation.
 
 mod attribute;
+mod decorated;
 mod tables;
 
 pub use attribute::{Exported, ShimAttribute};

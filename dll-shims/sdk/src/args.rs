@@ -20,15 +20,18 @@ pub struct Args<'a> {
     /// Bytes of stack arguments consumed (x86, ARM64).
     stack: u64,
     ansi: bool,
+    /// The next argument is `this` of an x86 method.
+    this_next: bool,
     fault: Option<BadAddress>,
 }
 
 impl<'a> Args<'a> {
-    /// Starts at the first argument.
+    /// Starts at the first argument, which of a C++ method is `this`.
     #[inline]
     #[must_use]
-    pub fn new(frame: &'a mut Frame, ansi: bool) -> Self {
-        Self { frame, int: 0, float: 0, stack: 0, ansi, fault: None }
+    pub fn new(frame: &'a mut Frame, ansi: bool, method: bool) -> Self {
+        let this_next = method && frame.machine == Machine::I386;
+        Self { frame, int: 0, float: 0, stack: 0, ansi, this_next, fault: None }
     }
 
     /// Whether the caller called the A form.
@@ -98,6 +101,9 @@ impl<'a> Args<'a> {
     /// The next pointer-sized argument, zero-extended.
     #[inline]
     pub fn pointer(&mut self) -> u64 {
+        if core::mem::take(&mut self.this_next) {
+            return self.frame.ints[0];
+        }
         if self.frame.machine == Machine::I386 { self.word32().into() } else { self.word64() }
     }
 

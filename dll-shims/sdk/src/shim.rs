@@ -37,6 +37,8 @@ pub struct Shim {
     pub pops: bool,
     /// Whether it takes `...`.
     pub variadic: bool,
+    /// Whether it is a C++ method: x86 passes its first argument in a register.
+    pub method: bool,
     /// What it does not do, if anything.
     pub partial: Option<&'static str>,
     /// Emitter of guest code for its fast path.

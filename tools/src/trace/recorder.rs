@@ -196,7 +196,8 @@ impl Recorder {
         let annotate: Annotate<'_> = &|def, raw, out| self.handles.annotate(cx, def, raw, out);
         let values = Values { table: self.table, style: self.style(cx), annotate };
         let ansi = callee.shim.is_some_and(|s| s.ansi);
-        let mut args = Args::new(frame, ansi);
+        let method = callee.shim.is_some_and(|s| s.method);
+        let mut args = Args::new(frame, ansi, method);
         call.words.clear();
         if let Some(function) = &plan.function {
             for passing in &plan.passing {

@@ -1,5 +1,5 @@
-//! `typeid` and `dynamic_cast`: walks over the compiler's `RTTICompleteObjectLocator` and class hierarchies; `type_info`'s functions;
-//! and the copies of messages that `std::exception` keeps.
+//! `typeid` and `dynamic_cast`: walks over the compiler's `RTTICompleteObjectLocator` and class hierarchies; and
+//! the copies of messages that `std::exception` keeps.
 //!
 //! The word before a vftable points to the locator. Its places are offsets from the image's base on x86-64 and
 //! ARM64 (the locator tells its own offset, which gives the base), addresses on x86.
@@ -165,33 +165,6 @@ fn __RTCastToVoid(cx: &Cx, object: Ptr<u8>) -> Ptr<u8> {
     }
     let complete = Locator::of(cx, object.addr()).and_then(|l| l.complete(cx, object.addr()));
     Ptr::new(complete.unwrap_or_else(|bad| cx.access_violation(bad)))
-}
-
-/// `__std_type_info_data`: the undecorated name, once somebody asked, then the decorated one, which begins with a dot.
-const DECORATED: [u64; 2] = [4, 8];
-
-fn decorated(cx: &Cx, data: u64) -> Result<Vec<u8>, BadAddress> {
-    mem::read_cstr(data + DECORATED[usize::from(cx.is_64())] + 1, 1 << 16)
-}
-
-/// Compares two types by name.
-#[shim(ucrtbase, vcruntime140)]
-fn __std_type_info_compare(cx: &Cx, left: Ptr<u8>, right: Ptr<u8>) -> i32 {
-    if left == right {
-        return 0;
-    }
-    let order = decorated(cx, left.addr()).and_then(|l| Ok(l.cmp(&decorated(cx, right.addr())?)));
-    order.unwrap_or_else(|bad| cx.access_violation(bad)) as i32
-}
-
-/// A hash of a type's name (64-bit FNV-1a, or its halves folded).
-#[shim(ucrtbase, vcruntime140)]
-#[expect(clippy::cast_possible_truncation, reason = "the host is 64-bit")]
-fn __std_type_info_hash(cx: &Cx, data: Ptr<u8>) -> usize {
-    let name = decorated(cx, data.addr()).unwrap_or_else(|bad| cx.access_violation(bad));
-    let hash =
-        name.iter().fold(0xCBF2_9CE4_8422_2325u64, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01B3));
-    if cx.is_64() { hash as usize } else { ((hash ^ hash >> 32) & 0xFFFF_FFFF) as usize }
 }
 
 /// Copies what `std::exception` keeps: a message, and whether it is to be freed.

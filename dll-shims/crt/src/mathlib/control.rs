@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use transom_sdk::{Crt, Cx, Out, Ptr, shim};
+use transom_sdk::{Crt, Cx, Out, Ptr, data, shim};
 
 /// All exceptions masked, 53-bit precision, rounding to nearest (`_CW_DEFAULT`), in the abstract bits of `float.h`.
 const DEFAULT: u32 = 0x0009_001F;
@@ -93,3 +93,7 @@ fn fesetenv(cx: &Cx, from: Ptr<[u32; 2]>) -> Crt<i32> {
     cx.local::<Control>().0.store(control, Ordering::Relaxed);
     Ok(0)
 }
+
+/// Whether the processor divides like the first Pentiums, which code compiled with `/QIfdiv` works around. It does not.
+#[data(msvcrt)]
+fn _adjust_fdiv(cx: &Cx, at: Ptr<i32>) {}

@@ -73,7 +73,11 @@ pub(crate) fn abort(cx: &Cx) -> ! {
 }
 
 /// Ends the program for want of an exception handler.
-#[shim(msvcrt(terminate, _terminate), ucrtbase(terminate), vcruntime140(__std_terminate))]
+#[shim(
+    msvcrt(terminate, _terminate, "?terminate@@YAXXZ"),
+    ucrtbase(terminate),
+    vcruntime140(__std_terminate)
+)]
 pub(crate) fn terminate(cx: &Cx) -> ! {
     signal::call_terminate_handler(cx);
     abort(cx)

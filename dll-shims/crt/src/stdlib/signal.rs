@@ -87,7 +87,7 @@ fn is_set(cx: &Cx, number: i32) -> bool {
 }
 
 /// Sets the handler that `terminate` calls; returns the one before.
-#[shim(msvcrt(set_terminate, _set_terminate), ucrtbase(set_terminate))]
+#[shim(msvcrt(set_terminate, _set_terminate, "?set_terminate@@YAP6AXXZP6AXXZ@Z"), ucrtbase(set_terminate))]
 fn set_terminate(cx: &Cx, handler: Func) -> Func {
     Func(cx.state::<State>().terminate.swap(handler.0, Ordering::Relaxed))
 }

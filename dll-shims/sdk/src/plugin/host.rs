@@ -160,6 +160,7 @@ mod tests {
             ansi: false,
             pops: true,
             variadic: false,
+            method: false,
             partial: None,
             leaf: None,
             intrinsic: false,
