@@ -31,7 +31,7 @@ pub trait Upper: Send + Sync {
     fn builtin(&self, name: &str) -> Option<Arc<dyn BuiltinDll>>;
 
     /// Whether a file of that name in the program's own folder goes before the built-in DLL: true for runtimes that
-    /// programs bring along, false for the system's own DLLs.
+    /// programs bring along and for DLLs of which nothing is built in, false for the system's other DLLs.
     fn prefers_file(&self, name: &str) -> bool;
 
     /// Address of a function that does not exist: calling it fails and names the DLL, the function and who imports it.

@@ -150,8 +150,11 @@ fn judge(dll: &pe::Name, symbols: &[Symbol], delayed: bool, folder: Option<&Path
     let built_in = find(&name);
     let file = || folder.and_then(|folder| beside(folder, &normal(&name)));
     let source = match built_in {
-        Some(dll) => Source::BuiltIn(dll.name),
-        None => file().map_or(Source::Missing, Source::File),
+        Some(dll) if !dll.exports.is_empty() => Source::BuiltIn(dll.name),
+        known => {
+            let otherwise = known.map_or(Source::Missing, |dll| Source::BuiltIn(dll.name));
+            file().map_or(otherwise, Source::File)
+        }
     };
     let exported = match &source {
         Source::File(path) => Exported::read(path),

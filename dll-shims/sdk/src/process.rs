@@ -412,7 +412,8 @@ impl Process {
     }
 }
 
-/// DLLs that programs bring along: a file beside the program goes before the built-in one.
+/// DLLs that programs bring along: a file beside the program goes before the built-in one. So it does before a DLL that is
+/// known but empty.
 const REDISTRIBUTABLE: [&str; 5] = ["vcruntime", "msvcp", "concrt", "vcomp", "msvcr1"];
 
 impl Upper for Process {
@@ -439,6 +440,7 @@ impl Upper for Process {
 
     fn prefers_file(&self, name: &str) -> bool {
         REDISTRIBUTABLE.iter().any(|prefix| name.starts_with(prefix))
+            || self.find_dll(name).is_some_and(|dll| dll.exports.is_empty())
     }
 
     fn missing(&self, dll: &str, symbol: &Symbol, importer: &str) -> u64 {

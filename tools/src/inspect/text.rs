@@ -198,6 +198,9 @@ impl Page {
         let partial = from.symbols.iter().filter(|s| matches!(s.mark, Mark::Partial(_))).count();
         let (look, state) = match &from.source {
             Source::Missing => (Look::Bad, "no such DLL".to_owned()),
+            Source::BuiltIn(_) if missing > 0 && missing == from.symbols.len() => {
+                (Look::Fair, "loads, but none is there".to_owned())
+            }
             _ if missing > 0 => (Look::Fair, format!("{missing} missing")),
             Source::File(path) => (Look::Good, format!("the file {}", path.display())),
             Source::BuiltIn(_) => (Look::Good, "all there".to_owned()),

@@ -32,7 +32,7 @@ fn page() -> String {
          yours needs. A function that is not listed fails when it is called, with a message that names it and its caller.\n\n\
          | DLL | functions | partial | variables |\n| --- | ---: | ---: | ---: |\n",
     );
-    let all = select(None, None);
+    let (all, empty): (Vec<_>, Vec<_>) = select(None, None).into_iter().partition(|(_, e)| !e.is_empty());
     for (dll, exports) in &all {
         let (functions, partial, variables) = numbers(exports);
         let _ = writeln!(
@@ -47,6 +47,12 @@ fn page() -> String {
         transom_dll_shims::ALIASES.iter().map(|(alias, real)| format!("{alias} ({real})")).collect();
     let _ =
         writeln!(out, "{}. API sets (`api-ms-win-*`) lead to the DLLs that host them.", aliases.join(", "));
+    let empty: Vec<&str> = empty.iter().map(|(dll, _)| dll.name).collect();
+    let _ = writeln!(
+        out,
+        "\nDLLs of Windows that load though none of their functions is there, so that calling one fails:\n{}.",
+        empty.join(",\n")
+    );
     for (dll, exports) in &all {
         let _ = writeln!(out, "\n## {}\n", dll.name);
         let mut full = Vec::new();

@@ -151,7 +151,8 @@ fn numbers(exports: &[&Export]) -> (usize, usize, usize) {
 fn summary(selected: &Selected) -> String {
     let mut out = String::new();
     let mut total = 0;
-    for (dll, exports) in selected {
+    let (filled, empty): (Vec<_>, Vec<_>) = selected.iter().partition(|(dll, _)| !dll.exports.is_empty());
+    for (dll, exports) in &filled {
         let (functions, partial, variables) = numbers(exports);
         total += functions;
         let _ = write!(out, "{:20} {:>15}", dll.name, count(functions, "function"));
@@ -167,12 +168,16 @@ fn summary(selected: &Selected) -> String {
         out,
         "\n{} in {}; other names of these DLLs:",
         count(total, "function"),
-        count(selected.len(), "DLL")
+        count(filled.len(), "DLL")
     );
     for (alias, real) in transom_dll_shims::ALIASES {
         let _ = writeln!(out, "  {alias} is {real}");
     }
     out.push_str("API sets (api-ms-win-*) lead to the DLLs that host them.\n");
+    if !empty.is_empty() {
+        let names: Vec<&str> = empty.iter().map(|(dll, _)| dll.name).collect();
+        let _ = writeln!(out, "Known, and loaded, but without functions: {}.", names.join(", "));
+    }
     out
 }
 

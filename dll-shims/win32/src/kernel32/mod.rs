@@ -7,6 +7,7 @@ pub(crate) mod consoleapi;
 pub(crate) mod datafile;
 pub(crate) mod datetimeapi;
 pub(crate) mod errhandlingapi;
+pub(crate) mod fibers;
 pub(crate) mod fibersapi;
 pub(crate) mod file_mapping;
 pub(crate) mod fileapi;
