@@ -1,7 +1,8 @@
 //! Every sample binary on every engine that can run it: one test each, named `FOLDER/PROGRAM/ENGINE`.
 //!
 //! A self-checking program must exit with 0, print at least one `ok` line, no `FAIL` line, and close with its count of
-//! checks; `expected/NAME.tail` is what follows. Of the others `expected/NAME.stdout` is the whole output.
+//! checks; `expected/NAME.tail` is what follows. Of the others `expected/NAME.stdout` is the whole output, or, where it
+//! depends on the width of a pointer, `expected/NAME.32.stdout` and `expected/NAME.64.stdout`.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fs;
@@ -39,7 +40,7 @@ fn main() {
                 };
                 let ready = transom.clone();
                 let (samples, program) = (samples.clone(), program.clone());
-                let trial = Trial::test(name, move || check(&ready?, &samples, &program, engine));
+                let trial = Trial::test(name, move || check(&ready?, &samples, &program, isa, engine));
                 trials.push(trial.with_ignored_flag(skip.is_some()).with_kind(skip.unwrap_or_default()));
             }
         }
@@ -70,7 +71,7 @@ fn stem(path: &Path) -> String {
     path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn check(transom: &Transom, samples: &Path, program: &Path, engine: Engine) -> Result<(), Failed> {
+fn check(transom: &Transom, samples: &Path, program: &Path, isa: Isa, engine: Engine) -> Result<(), Failed> {
     let name = stem(program);
     let scratch = Scratch::new();
     let expected = samples.join("expected");
@@ -92,7 +93,9 @@ fn check(transom: &Transom, samples: &Path, program: &Path, engine: Engine) -> R
     let f = run(&mut command, b"", Duration::from_secs(seconds))
         .map_err(|e| format!("cannot start {command:?}: {e}"))?;
     let stdout = String::from_utf8_lossy(&f.stdout).replace("\r\n", "\n");
-    let whole = read(&expected.join(format!("{name}.stdout")));
+    let width = if isa == Isa::X86 { 32 } else { 64 };
+    let whole = read(&expected.join(format!("{name}.stdout")))
+        .or_else(|| read(&expected.join(format!("{name}.{width}.stdout"))));
     let tail = read(&expected.join(format!("{name}.tail")));
     let left: Vec<_> = entries(scratch.path()).iter().map(|p| stem(p)).filter(|s| s != "wordfreq").collect();
     let problem = match judge(&stdout, whole.as_deref(), tail.as_deref()) {

@@ -42,7 +42,10 @@ pub fn data(attr: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Declares a guest structure once for both pointer widths: implements `transom_sdk::GuestData` with C layout rules.
-#[proc_macro_derive(Guest)]
+///
+/// `#[mirrors(windows_sys::...::NAME)]` names the structure of Windows that it is (`head of` before the path if it is only
+/// the first part of it), and makes a test that compares the layouts; see `transom_sdk::layouts`.
+#[proc_macro_derive(Guest, attributes(mirrors))]
 pub fn guest(item: TokenStream) -> TokenStream {
     guest::expand(item.into()).unwrap_or_else(|e| e.to_compile_error()).into()
 }

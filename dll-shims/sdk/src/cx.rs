@@ -24,6 +24,7 @@ use transom_syscalls::object::Object;
 use transom_syscalls::status::Status;
 use windows_sys::Win32::Foundation::{STATUS_ACCESS_VIOLATION, STATUS_INVALID_HANDLE};
 
+use crate::data::GuestData;
 use crate::pointer::{Func, Handle};
 use crate::process::{Parameters, Process, Record};
 use crate::state::States;
@@ -97,6 +98,27 @@ impl Cx {
     #[must_use]
     pub fn machine(&self) -> Machine {
         self.process.machine
+    }
+
+    /// Size in bytes that a `T` has in this guest; a pointer's is that of `usize`.
+    #[must_use]
+    #[inline]
+    pub fn size_of<T: GuestData>(&self) -> usize {
+        T::SIZE[usize::from(self.is_64())]
+    }
+
+    /// Bytes of a guest pointer.
+    #[must_use]
+    #[inline]
+    pub fn pointer_size(&self) -> u8 {
+        if self.is_64() { 8 } else { 4 }
+    }
+
+    /// The largest value of a pointer-sized word: `SIZE_MAX`, `-1` for an unsigned length.
+    #[must_use]
+    #[inline]
+    pub fn word_max(&self) -> usize {
+        if self.is_64() { usize::MAX } else { u32::MAX as usize }
     }
 
     /// Whether guest pointers are 64 bits wide. Only for layouts; shims do not branch on it.

@@ -8,6 +8,8 @@ pub trait GuestData: Sized {
     const SIZE: [usize; 2];
     /// Alignment in bytes.
     const ALIGN: [usize; 2];
+    /// Where a structure's fields lie, in bytes; a single value has one, at 0.
+    const OFFSETS: [&'static [usize]; 2] = [&[0]; 2];
 
     /// Reads the value at a guest address.
     ///

@@ -39,7 +39,8 @@
 //! `?` converts a service's [`Status`] and a bad guest address. A bad address in a shim raises
 //! STATUS_ACCESS_VIOLATION in the guest, as touching it in the DLL would on Windows.
 //!
-//! Guest structures are declared once with `#[derive(Guest)]` and pointer-sized fields as `usize`, `Handle` or `Ptr`.
+//! Guest structures are declared once with `#[derive(Guest)]` and pointer-sized fields as `usize`, `Handle` or `Ptr`;
+//! `#[mirrors(windows_sys::...)]` names the structure of Windows that it is, and makes the test of its layout.
 //! A topic's state is a `struct State` in its file, reached with [`Cx::state`]. There are no mutable statics.
 //!
 //! A shim never names a register, a calling convention or a pointer width, and makes no Linux call: it calls the
@@ -54,6 +55,7 @@ mod cx;
 mod data;
 mod error;
 mod exception;
+pub mod layouts;
 mod missing;
 pub mod plugin;
 mod pointer;

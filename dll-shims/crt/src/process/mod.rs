@@ -16,14 +16,18 @@ use crate::stdlib::{env, kernel32};
 
 /// STARTUPINFOW.
 #[derive(Guest)]
+#[mirrors(windows_sys::Win32::System::Threading::STARTUPINFOW)]
 struct StartupInfo {
     size: u32,
     reserved: Ptr<u8>,
     desktop: Ptr<u8>,
     title: Ptr<u8>,
-    position: u64,
-    extent: u64,
-    characters: u64,
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+    columns: u32,
+    rows: u32,
     fill: u32,
     flags: u32,
     show: u16,
@@ -36,6 +40,7 @@ struct StartupInfo {
 
 /// PROCESS_INFORMATION.
 #[derive(Guest)]
+#[mirrors(windows_sys::Win32::System::Threading::PROCESS_INFORMATION)]
 struct ProcessInformation {
     process: Handle,
     thread: Handle,
@@ -102,15 +107,17 @@ fn start(cx: &Cx, program: &[u16], line: &[u16], standard: [Option<Handle>; 3], 
     let info = Ptr::<StartupInfo>::new(scratch.bytes(128)?);
     let [input, output, error] = handles;
     let none = Ptr::NULL;
-    let size = if cx.is_64() { 104 } else { 68 };
     let start = StartupInfo {
-        size,
+        size: u32::try_from(cx.size_of::<StartupInfo>()).unwrap_or(0),
         reserved: none,
         desktop: none,
         title: none,
-        position: 0,
-        extent: 0,
-        characters: 0,
+        x: 0,
+        y: 0,
+        width: 0,
+        height: 0,
+        columns: 0,
+        rows: 0,
         fill: 0,
         flags: STARTF_USESTDHANDLES,
         show: 0,

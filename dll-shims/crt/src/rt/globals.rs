@@ -120,7 +120,7 @@ pub(crate) fn pointer(cx: &Cx, var: Var) -> Result<u64, BadAddress> {
 
 /// Bytes of a guest pointer.
 pub(crate) fn pointer_size(cx: &Cx) -> u64 {
-    if cx.is_64() { 8 } else { 4 }
+    u64::from(cx.pointer_size())
 }
 
 /// Reads a guest pointer.

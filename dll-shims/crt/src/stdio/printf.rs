@@ -117,7 +117,7 @@ pub(crate) fn failed(
 
 /// msvcrt's options.
 pub(crate) fn msvcrt(cx: &Cx) -> Options {
-    let mut options = Options::msvcrt(if cx.is_64() { 8 } else { 4 }, locale::charset(cx));
+    let mut options = Options::msvcrt(cx.pointer_size(), locale::charset(cx));
     options.three_digit_exponents = !locale::two_digit_exponents(cx);
     options
 }
@@ -129,7 +129,7 @@ pub(crate) fn msvcrt_positional(cx: &Cx) -> Options {
 
 /// ucrt's options from its option bits.
 pub(crate) fn ucrt(cx: &Cx, bits: u64) -> Options {
-    let mut options = Options::ucrt(bits, if cx.is_64() { 8 } else { 4 }, locale::charset(cx));
+    let mut options = Options::ucrt(bits, cx.pointer_size(), locale::charset(cx));
     options.count_output = locale::count_output(cx);
     options
 }

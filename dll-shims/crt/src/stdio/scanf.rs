@@ -135,11 +135,11 @@ fn scan_string<U: GuestUnit>(
 }
 
 fn msvcrt(cx: &Cx, secure: bool) -> Options {
-    Options::msvcrt(secure, if cx.is_64() { 8 } else { 4 }, locale::charset(cx))
+    Options::msvcrt(secure, cx.pointer_size(), locale::charset(cx))
 }
 
 fn ucrt(cx: &Cx, bits: u64) -> Options {
-    Options::ucrt(bits, if cx.is_64() { 8 } else { 4 }, locale::charset(cx))
+    Options::ucrt(bits, cx.pointer_size(), locale::charset(cx))
 }
 
 /// Reads fields from standard input.

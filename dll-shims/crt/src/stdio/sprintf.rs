@@ -49,8 +49,7 @@ fn print<U: GuestUnit>(
 
 /// `_TRUNCATE` in a count.
 fn count(count: usize, cx: &Cx) -> Option<usize> {
-    let all = if cx.is_64() { usize::MAX } else { 0xFFFF_FFFF };
-    (count != all).then_some(count)
+    (count != cx.word_max()).then_some(count)
 }
 
 /// Formats to a string.

@@ -236,7 +236,7 @@ impl GuestData for IobArray {
 /// The first 20 streams, standard input, output and error before all.
 #[data(msvcrt)]
 fn _iob(cx: &Cx, at: Ptr<IobArray>) {
-    globals::adopt(cx, Var::Iob, at.addr(), IobArray::SIZE[usize::from(cx.is_64())]);
+    globals::adopt(cx, Var::Iob, at.addr(), cx.size_of::<IobArray>());
     // A failure here comes back at the first use of a stream.
     let _ = iob(cx);
 }

@@ -53,7 +53,7 @@ impl GuestData for TextArray {
 #[data(msvcrt)]
 fn _sys_errlist(cx: &Cx, at: Ptr<TextArray>) {
     if let Ok(texts) = error_texts(cx) {
-        let size = TextArray::SIZE[usize::from(cx.is_64())];
+        let size = cx.size_of::<TextArray>();
         let _ = mem::copy_within(at.addr(), texts, size);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use transom_sdk::codepage::CodePage;
-use transom_sdk::{AStr, Crt, Cx, GuestData, Ptr, WStr, mem, shim};
+use transom_sdk::{AStr, Crt, Cx, Ptr, WStr, mem, shim};
 
 use crate::rt::errno::EINVAL;
 use crate::rt::globals::{self, Var};
@@ -154,7 +154,7 @@ fn localeconv(cx: &Cx) -> Crt<Ptr<u8>> {
     if made != 0 {
         return Ok(Ptr::new(made));
     }
-    let pointer = usize::SIZE[usize::from(cx.is_64())] as u64;
+    let pointer = cx.size_of::<usize>() as u64;
     let at = globals::allocate(cx, 20 * pointer + 16)?;
     let texts = at + 18 * pointer + 8;
     // ".", L"." and the empty strings between them.

@@ -289,7 +289,7 @@ fn _wcstombs_l(cx: &Cx, to: Ptr<u8>, text: Ptr<u16>, n: usize, locale: Ptr<u8>) 
 
 /// What a `_s` conversion stores of `whole` units in a buffer of `size` when at most `most` are wanted.
 fn secure_length(cx: &Cx, whole: usize, size: usize, most: usize) -> Crt<(usize, i32)> {
-    let truncate = most == usize::MAX || (!cx.is_64() && most == 0xFFFF_FFFF);
+    let truncate = most == cx.word_max();
     let wanted = if truncate { whole } else { whole.min(most) };
     if wanted < size {
         Ok((wanted, 0))

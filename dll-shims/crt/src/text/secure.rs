@@ -39,8 +39,7 @@ fn place<U: GuestUnit>(
 
 /// `_TRUNCATE` as `None`.
 fn most(cx: &Cx, count: usize) -> Option<usize> {
-    let all = if cx.is_64() { usize::MAX } else { 0xFFFF_FFFF };
-    (count != all).then_some(count)
+    (count != cx.word_max()).then_some(count)
 }
 
 fn copy<U: GuestUnit>(cx: &Cx, to: Ptr<U>, size: usize, from: Ptr<U>, count: Option<usize>) -> Crt<i32> {

@@ -143,6 +143,7 @@ fn ReadConsoleA(
 
 /// COORD.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Console::COORD)]
 struct Coord {
     x: i16,
     y: i16,
@@ -150,6 +151,7 @@ struct Coord {
 
 /// CONSOLE_SCREEN_BUFFER_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Console::CONSOLE_SCREEN_BUFFER_INFO)]
 struct ScreenBufferInfo {
     size: Coord,
     cursor: Coord,
@@ -265,6 +267,7 @@ fn FlushConsoleInputBuffer(cx: &Cx, handle: Handle) -> Win32<()> {
 
 /// CONSOLE_CURSOR_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Console::CONSOLE_CURSOR_INFO)]
 struct CursorInfo {
     size: u32,
     visible: bool,

@@ -192,6 +192,7 @@ fn GetTimeFormatEx(
 
 /// NUMBERFMTW.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Globalization::NUMBERFMTW)]
 struct NumberFormat {
     digits: u32,
     leading_zero: u32,

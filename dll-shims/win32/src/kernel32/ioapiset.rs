@@ -15,6 +15,7 @@ const ALL_ACCESS: u32 =
 
 /// OVERLAPPED_ENTRY.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::IO::OVERLAPPED_ENTRY)]
 struct OverlappedEntry {
     key: usize,
     overlapped: usize,

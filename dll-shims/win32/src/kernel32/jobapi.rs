@@ -28,6 +28,7 @@ struct Names(Mutex<Vec<(Vec<u16>, Weak<Job>)>>);
 
 /// JOBOBJECT_BASIC_LIMIT_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::JobObjects::JOBOBJECT_BASIC_LIMIT_INFORMATION)]
 struct BasicLimits {
     process_time: i64,
     job_time: i64,
@@ -42,6 +43,7 @@ struct BasicLimits {
 
 /// JOBOBJECT_EXTENDED_LIMIT_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::JobObjects::JOBOBJECT_EXTENDED_LIMIT_INFORMATION)]
 struct ExtendedLimits {
     basic: BasicLimits,
     io: [u64; 6],
@@ -53,6 +55,7 @@ struct ExtendedLimits {
 
 /// JOBOBJECT_ASSOCIATE_COMPLETION_PORT.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::JobObjects::JOBOBJECT_ASSOCIATE_COMPLETION_PORT)]
 struct Association {
     key: usize,
     port: Handle,
@@ -60,6 +63,7 @@ struct Association {
 
 /// JOBOBJECT_BASIC_ACCOUNTING_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::JobObjects::JOBOBJECT_BASIC_ACCOUNTING_INFORMATION)]
 struct BasicAccounting {
     user: i64,
     kernel: i64,
@@ -73,6 +77,7 @@ struct BasicAccounting {
 
 /// JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::JobObjects::JOBOBJECT_BASIC_AND_IO_ACCOUNTING_INFORMATION)]
 struct FullAccounting {
     basic: BasicAccounting,
     io: [u64; 6],
@@ -149,11 +154,7 @@ fn IsProcessInJob(cx: &Cx, process: Handle, job: Handle, out: Ptr<u32>) -> Win32
 }
 
 fn check_length<T: GuestData>(cx: &Cx, length: u32) -> Win32<()> {
-    if length as usize >= T::SIZE[usize::from(cx.is_64())] {
-        Ok(())
-    } else {
-        Err(WinError::Code(f::ERROR_BAD_LENGTH))
-    }
+    if length as usize >= cx.size_of::<T>() { Ok(()) } else { Err(WinError::Code(f::ERROR_BAD_LENGTH)) }
 }
 
 fn limits_of(basic: &BasicLimits, memory: [u64; 2]) -> Limits {
@@ -286,7 +287,7 @@ fn accounting(job: &Job) -> BasicAccounting {
 /// JOBOBJECT_BASIC_PROCESS_ID_LIST: two counts, then ids as large as pointers.
 fn process_ids(cx: &Cx, job: &Job, data: Ptr<u8>, length: u32, returned: Ptr<u32>) -> Win32<()> {
     let ids = job.accounting().active;
-    let word = usize::SIZE[usize::from(cx.is_64())];
+    let word = cx.size_of::<usize>();
     let room = (length as usize).saturating_sub(8) / word;
     if length < 8 {
         return Err(WinError::Code(f::ERROR_BAD_LENGTH));

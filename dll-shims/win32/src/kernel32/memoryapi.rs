@@ -1,7 +1,7 @@
 //! `memoryapi.h`: virtual memory of the calling process. File mappings are in `file_mapping.rs`, heaps in `heapapi.rs`,
 //! global and local memory in `winbase_memory.rs`.
 
-use transom_sdk::{Cx, Guest, GuestData, Handle, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{Cx, Guest, Handle, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
 use transom_syscalls::memory::{Allocation, MemoryInfo, PAGE};
 use windows_sys::Win32::System::Memory as m;
 use windows_sys::Win32::System::Threading as t;
@@ -13,6 +13,7 @@ const INVALID_PARAMETER: WinError = WinError::Code(f::ERROR_INVALID_PARAMETER);
 /// MEMORY_BASIC_INFORMATION. The 64-bit structure has a partition id, which is 0, in the upper half of
 /// `allocation_protect`'s place.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Memory::MEMORY_BASIC_INFORMATION)]
 pub(crate) struct MemoryBasicInformation {
     base: Ptr<u8>,
     allocation_base: Ptr<u8>,
@@ -76,6 +77,7 @@ fn VirtualAllocExNuma(
 
 /// MEM_EXTENDED_PARAMETER: the low 8 bits of `kind` are its type.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Memory::MEM_EXTENDED_PARAMETER)]
 struct ExtendedParameter {
     kind: u64,
     value: u64,
@@ -83,6 +85,7 @@ struct ExtendedParameter {
 
 /// MEM_ADDRESS_REQUIREMENTS.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Memory::MEM_ADDRESS_REQUIREMENTS)]
 struct AddressRequirements {
     lowest: usize,
     highest: usize,
@@ -191,7 +194,7 @@ fn VirtualProtectEx(
 /// Retrieves information about a range of pages of the calling process.
 #[shim(kernel32)]
 fn VirtualQuery(cx: &Cx, address: Ptr<u8>, out: Out<MemoryBasicInformation>, len: usize) -> Win32<usize> {
-    let size = MemoryBasicInformation::SIZE[usize::from(cx.is_64())];
+    let size = cx.size_of::<MemoryBasicInformation>();
     let info = cx.memory().query(address.addr())?;
     if len < size {
         return Err(WinError::Code(f::ERROR_BAD_LENGTH));
@@ -227,6 +230,7 @@ fn VirtualUnlock(cx: &Cx, base: Ptr<u8>, size: usize) -> Win32<()> {
 
 /// WIN32_MEMORY_RANGE_ENTRY.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Memory::WIN32_MEMORY_RANGE_ENTRY)]
 struct RangeEntry {
     base: Ptr<u8>,
     size: usize,
@@ -393,7 +397,7 @@ fn SetProcessWorkingSetSize(cx: &Cx, process: Handle, least: usize, most: usize)
 fn SetProcessWorkingSetSizeEx(cx: &Cx, process: Handle, least: usize, most: usize, _flags: u32) -> Win32<()> {
     own_process(cx, process, t::PROCESS_SET_QUOTA)?;
     // Both all ones: empty the working set now, which is advice.
-    if least == usize::MAX || (!cx.is_64() && least == u32::MAX as usize) {
+    if least == cx.word_max() {
         return Ok(());
     }
     if least > most || least == 0 {

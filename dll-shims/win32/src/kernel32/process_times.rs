@@ -145,7 +145,7 @@ fn GetProcessAffinityMask(cx: &Cx, process: Handle, own: Out<usize>, system: Out
 /// The processors, as a mask of the guest's word.
 pub(crate) fn system_mask(cx: &Cx) -> Win32<usize> {
     let mask = sysinfo::affinity_mask();
-    word(if cx.is_64() { mask } else { mask & 0xFFFF_FFFF })
+    word(mask & cx.word_max() as u64)
 }
 
 /// Sets a processor affinity mask for the threads of the specified process.
@@ -207,6 +207,7 @@ fn GetProcessVersion(cx: &Cx, id: u32) -> Win32<u32> {
 
 /// IO_COUNTERS.
 #[derive(Guest, Debug, Clone, Copy, Default)]
+#[mirrors(windows_sys::Win32::System::Threading::IO_COUNTERS)]
 pub(crate) struct IoCounters {
     reads: u64,
     writes: u64,
@@ -241,6 +242,7 @@ fn GetCurrentProcessorNumber() -> u32 {
 
 /// PROCESSOR_NUMBER.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Kernel::PROCESSOR_NUMBER)]
 pub(crate) struct ProcessorNumber {
     group: u16,
     number: u8,

@@ -3,7 +3,7 @@
 //! Linux numbers processors as it likes and a process may use only some; guests see the usable ones numbered from 0, each
 //! a core of its own, in one package, one NUMA node and one group.
 
-use transom_sdk::{Cx, Guest, GuestData, Handle, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{Cx, Guest, Handle, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
 use transom_syscalls::sysinfo::{self, Cache, CacheKind};
 use windows_sys::Win32::System::SystemInformation as si;
 use windows_sys::Win32::System::Threading as t;
@@ -56,6 +56,7 @@ fn cache_kind(kind: CacheKind) -> i32 {
 
 /// SYSTEM_LOGICAL_PROCESSOR_INFORMATION; the last 16 bytes are a union.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::SystemInformation::SYSTEM_LOGICAL_PROCESSOR_INFORMATION)]
 struct LogicalProcessor {
     mask: usize,
     relation: i32,
@@ -85,7 +86,7 @@ fn logical(item: Item) -> Option<LogicalProcessor> {
 #[shim(kernel32)]
 fn GetLogicalProcessorInformation(cx: &Cx, out: Ptr<u8>, len: Ptr<u32>) -> Win32<()> {
     let all: Vec<_> = items(None).into_iter().filter_map(logical).collect();
-    let size = LogicalProcessor::SIZE[usize::from(cx.is_64())];
+    let size = cx.size_of::<LogicalProcessor>();
     let needed = u32::try_from(all.len() * size).unwrap_or(u32::MAX);
     let room = len.read(cx)?;
     len.write(cx, needed)?;
@@ -93,7 +94,7 @@ fn GetLogicalProcessorInformation(cx: &Cx, out: Ptr<u8>, len: Ptr<u32>) -> Win32
         return Err(TOO_SMALL);
     }
     for (index, item) in all.into_iter().enumerate() {
-        let mask = if cx.is_64() { item.mask } else { item.mask & 0xFFFF_FFFF };
+        let mask = item.mask & cx.word_max();
         out.cast::<LogicalProcessor>().add(cx, index).write(cx, LogicalProcessor { mask, ..item })?;
     }
     Ok(())
@@ -217,6 +218,7 @@ fn GetNumaProcessorNodeEx(cx: &Cx, processor: Ptr<ProcessorNumber>, out: Out<u16
 
 /// GROUP_AFFINITY.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::SystemInformation::GROUP_AFFINITY)]
 pub(crate) struct GroupAffinity {
     mask: usize,
     group: u16,

@@ -3,8 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use transom_sdk::{
-    Acp, Cx, Func, Guest, GuestData, Handle, Out, Ptr, Status, ThreadStart, WStr, Win32, WinError,
-    foundation as f, mem, shim,
+    Acp, Cx, Func, Guest, Handle, Out, Ptr, Status, ThreadStart, WStr, Win32, WinError, foundation as f, mem,
+    shim,
 };
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::process::MainThread;
@@ -269,6 +269,7 @@ fn TlsFree(cx: &Cx, index: u32) -> Win32<()> {
 
 /// STARTUPINFO, which has the same layout in its A and W forms.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Threading::STARTUPINFOW)]
 pub(crate) struct StartupInfo {
     pub(crate) size: u32,
     pub(crate) reserved: Ptr<u8>,
@@ -294,7 +295,7 @@ impl StartupInfo {
     /// One that asks for nothing.
     pub(crate) fn empty(cx: &Cx) -> Self {
         Self {
-            size: u32::try_from(Self::SIZE[usize::from(cx.is_64())]).unwrap_or(0),
+            size: u32::try_from(cx.size_of::<Self>()).unwrap_or(0),
             reserved: Ptr::NULL,
             desktop: Ptr::NULL,
             title: Ptr::NULL,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use transom_loader::modules::Module;
-use transom_sdk::{
-    Cx, Guest, GuestData, Handle, Out, Ptr, TextOut, Win32, WinError, foundation as f, mem, shim,
-};
+use transom_sdk::{Cx, Guest, Handle, Out, Ptr, TextOut, Win32, WinError, foundation as f, mem, shim};
 use transom_syscalls::process::list;
 use transom_syscalls::sysinfo;
 use windows_sys::Win32::System::Threading as t;
@@ -32,6 +30,7 @@ pub(crate) fn device_path(path: &[u16]) -> Vec<u16> {
 
 /// PROCESS_MEMORY_COUNTERS, with the field that PROCESS_MEMORY_COUNTERS_EX adds.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::ProcessStatus::PROCESS_MEMORY_COUNTERS_EX)]
 struct MemoryCounters {
     size: u32,
     page_faults: u32,
@@ -55,8 +54,8 @@ fn size(value: u64) -> usize {
 #[shim(kernel32(K32GetProcessMemoryInfo), psapi)]
 fn GetProcessMemoryInfo(cx: &Cx, process: Handle, out: Ptr<u8>, room: u32) -> Win32<()> {
     let process = process_of(cx, process, t::PROCESS_QUERY_LIMITED_INFORMATION)?;
-    let full = MemoryCounters::SIZE[usize::from(cx.is_64())];
-    let short = full - usize::SIZE[usize::from(cx.is_64())];
+    let full = cx.size_of::<MemoryCounters>();
+    let short = full - cx.size_of::<usize>();
     if (room as usize) < short {
         return Err(WinError::Code(f::ERROR_INSUFFICIENT_BUFFER));
     }
@@ -123,7 +122,7 @@ fn module(cx: &Cx, process: Handle, handle: Handle) -> Win32<Arc<Module>> {
 #[shim(kernel32(K32EnumProcessModules), psapi, partial = "only for the calling process")]
 fn EnumProcessModules(cx: &Cx, process: Handle, out: Ptr<Handle>, room: u32, needed: Out<u32>) -> Win32<()> {
     own_process(cx, process, t::PROCESS_QUERY_INFORMATION)?;
-    let word = Handle::SIZE[usize::from(cx.is_64())];
+    let word = cx.size_of::<Handle>();
     let bases: Vec<u64> = cx.modules().all().iter().map(|m| m.base).collect();
     for (index, base) in bases.iter().take(room as usize / word).enumerate() {
         out.add(cx, index).write(cx, Handle(base.cast_signed()))?;
@@ -171,6 +170,7 @@ fn GetModuleBaseNameW(cx: &Cx, process: Handle, handle: Handle, out: TextOut, ro
 
 /// MODULEINFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::ProcessStatus::MODULEINFO)]
 struct ModuleInfo {
     base: Ptr<u8>,
     size: u32,
@@ -186,7 +186,7 @@ fn GetModuleInformation(
     out: Out<ModuleInfo>,
     room: u32,
 ) -> Win32<()> {
-    if (room as usize) < ModuleInfo::SIZE[usize::from(cx.is_64())] {
+    if (room as usize) < cx.size_of::<ModuleInfo>() {
         return Err(WinError::Code(f::ERROR_INSUFFICIENT_BUFFER));
     }
     let module = module(cx, process, handle)?;
@@ -220,6 +220,7 @@ fn EmptyWorkingSet(cx: &Cx, process: Handle) -> Win32<()> {
 
 /// PERFORMANCE_INFORMATION. Memory is counted in pages.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::ProcessStatus::PERFORMANCE_INFORMATION)]
 struct PerformanceInformation {
     size: u32,
     commit_total: usize,
@@ -238,7 +239,7 @@ struct PerformanceInformation {
 /// Retrieves performance information of the system.
 #[shim(kernel32(K32GetPerformanceInfo), psapi)]
 fn GetPerformanceInfo(cx: &Cx, out: Out<PerformanceInformation>, room: u32) -> Win32<()> {
-    let needed = PerformanceInformation::SIZE[usize::from(cx.is_64())];
+    let needed = cx.size_of::<PerformanceInformation>();
     if (room as usize) < needed {
         return Err(WinError::Code(f::ERROR_BAD_LENGTH));
     }

@@ -14,6 +14,7 @@ use windows_sys::Win32::System::Threading as t;
 
 /// SECURITY_ATTRIBUTES.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Security::SECURITY_ATTRIBUTES)]
 pub(crate) struct SecurityAttributes {
     pub(crate) length: u32,
     pub(crate) descriptor: Ptr<u8>,

@@ -10,6 +10,7 @@ use super::synchapi::deadline;
 
 /// RTL_CRITICAL_SECTION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Threading::CRITICAL_SECTION)]
 pub(crate) struct CriticalSectionData {
     debug_info: isize,
     lock_count: i32,

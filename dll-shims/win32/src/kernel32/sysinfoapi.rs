@@ -15,6 +15,7 @@ const INVALID_PARAMETER: WinError = WinError::Code(f::ERROR_INVALID_PARAMETER);
 
 /// SYSTEM_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::SystemInformation::SYSTEM_INFO)]
 pub(crate) struct SystemInfo {
     architecture: u16,
     reserved: u16,
@@ -43,8 +44,8 @@ fn system_info(cx: &Cx, machine: Machine) -> Win32<SystemInfo> {
         page_size: 4096,
         lowest: word(cx.memory().lowest_address())?,
         highest: word(cx.memory().highest_address())?,
-        processor_mask: word(if cx.is_64() { mask } else { mask & 0xFFFF_FFFF })?,
-        processors: if cx.is_64() { mask.count_ones() } else { mask.count_ones().min(32) },
+        processor_mask: word(mask & cx.word_max() as u64)?,
+        processors: mask.count_ones().min(8 * u32::try_from(cx.size_of::<usize>()).unwrap_or(0)),
         processor_type,
         granularity: u32::try_from(GRANULARITY).unwrap_or(0),
         level,
@@ -67,6 +68,7 @@ fn GetNativeSystemInfo(cx: &Cx, out: Out<SystemInfo>) -> Win32<()> {
 
 /// MEMORYSTATUSEX.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::SystemInformation::MEMORYSTATUSEX)]
 struct MemoryStatusEx {
     length: u32,
     load: u32,
@@ -107,6 +109,7 @@ fn GlobalMemoryStatusEx(cx: &Cx, out: Ptr<MemoryStatusEx>) -> Win32<()> {
 
 /// MEMORYSTATUS, whose sizes are words of the guest.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::SystemInformation::MEMORYSTATUS)]
 struct MemoryStatus {
     length: u32,
     load: u32,
@@ -125,7 +128,7 @@ fn GlobalMemoryStatus(cx: &Cx, out: Out<MemoryStatus>) -> Win32<()> {
     let most = if cx.is_64() { u64::MAX } else { i32::MAX as u64 };
     let size = |value: u64| word(value.min(most));
     let told = MemoryStatus {
-        length: if cx.is_64() { 56 } else { 32 },
+        length: u32::try_from(cx.size_of::<MemoryStatus>()).unwrap_or(0),
         load: status.load,
         total_physical: size(status.total_physical)?,
         available_physical: size(status.available_physical)?,
@@ -247,6 +250,7 @@ fn GetTickCount64() -> u64 {
 
 /// SYSTEMTIME.
 #[derive(Guest, Debug, Clone, Copy, Default)]
+#[mirrors(windows_sys::Win32::Foundation::SYSTEMTIME)]
 pub(crate) struct SystemTimeData {
     year: u16,
     month: u16,

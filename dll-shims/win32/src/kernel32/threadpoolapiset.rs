@@ -16,6 +16,7 @@ use super::threadpool::{Job, Running, submit, submitter};
 
 /// The head of TP_CALLBACK_ENVIRON, as far as it counts here.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(head of windows_sys::Win32::System::Threading::TP_CALLBACK_ENVIRON_V3)]
 pub(crate) struct Environment {
     version: u32,
     pool: Ptr<u8>,

@@ -26,6 +26,7 @@ fn SystemTimeToFileTime(cx: &Cx, time: In<SystemTimeData>, out: Ptr<u32>) -> Win
 
 /// TIME_ZONE_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Time::TIME_ZONE_INFORMATION)]
 pub(crate) struct TimeZoneInformation {
     bias: i32,
     standard_name: [u16; 32],
@@ -38,6 +39,7 @@ pub(crate) struct TimeZoneInformation {
 
 /// DYNAMIC_TIME_ZONE_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Time::DYNAMIC_TIME_ZONE_INFORMATION)]
 pub(crate) struct DynamicTimeZoneInformation {
     zone: TimeZoneInformation,
     key_name: [u16; 128],

@@ -13,6 +13,7 @@ const MAX_MODULE_NAME32: usize = h::MAX_MODULE_NAME32 as usize;
 
 /// PROCESSENTRY32W without its text, which follows.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(head of windows_sys::Win32::System::Diagnostics::ToolHelp::PROCESSENTRY32W)]
 struct ProcessHead {
     size: u32,
     usage: u32,
@@ -27,6 +28,7 @@ struct ProcessHead {
 
 /// THREADENTRY32.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Diagnostics::ToolHelp::THREADENTRY32)]
 struct ThreadEntry {
     size: u32,
     usage: u32,
@@ -39,6 +41,7 @@ struct ThreadEntry {
 
 /// MODULEENTRY32 without its texts, which follow.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(head of windows_sys::Win32::System::Diagnostics::ToolHelp::MODULEENTRY32W)]
 struct ModuleHead {
     size: u32,
     id: u32,
@@ -173,7 +176,7 @@ fn put_text(at: Ptr<u8>, room: usize, text: &[u16], ansi: bool) -> Win32<()> {
 }
 
 fn process(cx: &Cx, snapshot: Handle, at: Ptr<u8>, first: bool, ansi: bool) -> Win32<()> {
-    let head = ProcessHead::SIZE[usize::from(cx.is_64())];
+    let head = cx.size_of::<ProcessHead>();
     // The text follows the last number directly.
     let text = if cx.is_64() { 44 } else { 36 };
     check_size(cx, at, text.min(head))?;
@@ -240,7 +243,7 @@ fn Thread32Next(cx: &Cx, snapshot: Handle, entry: Ptr<ThreadEntry>) -> Win32<()>
 }
 
 fn module(cx: &Cx, snapshot: Handle, at: Ptr<u8>, first: bool, ansi: bool) -> Win32<()> {
-    let head = ModuleHead::SIZE[usize::from(cx.is_64())];
+    let head = cx.size_of::<ModuleHead>();
     check_size(cx, at, head)?;
     let snapshot = cx.object::<Snapshot>(snapshot, 0)?.to_arc();
     let entry = &snapshot.modules[snapshot.step(2, first, snapshot.modules.len())?];

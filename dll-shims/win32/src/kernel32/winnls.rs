@@ -34,6 +34,7 @@ fn IsValidCodePage(page: u32) -> bool {
 
 /// CPINFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Globalization::CPINFO)]
 struct CpInfo {
     max_char_size: u32,
     default_char: [u8; 2],

@@ -17,6 +17,7 @@ use crate::kernel32::namedpipeapi::file_access;
 
 /// IO_STATUS_BLOCK.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::IO::IO_STATUS_BLOCK)]
 pub(crate) struct IoStatus {
     status: usize,
     information: usize,
@@ -30,6 +31,7 @@ impl IoStatus {
 
 /// FILE_BASIC_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::Storage::FileSystem::FILE_BASIC_INFORMATION)]
 struct Basic {
     times: [i64; 4],
     attributes: u32,
@@ -37,6 +39,7 @@ struct Basic {
 
 /// FILE_STANDARD_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::Storage::FileSystem::FILE_STANDARD_INFORMATION)]
 struct Standard {
     allocated: i64,
     size: i64,
@@ -47,6 +50,7 @@ struct Standard {
 
 /// FILE_NETWORK_OPEN_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::Storage::FileSystem::FILE_NETWORK_OPEN_INFORMATION)]
 struct NetworkOpen {
     times: [i64; 4],
     allocated: i64,
@@ -56,6 +60,7 @@ struct NetworkOpen {
 
 /// FILE_ATTRIBUTE_TAG_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::System::SystemServices::FILE_ATTRIBUTE_TAG_INFORMATION)]
 struct AttributeTag {
     attributes: u32,
     tag: u32,
@@ -355,7 +360,7 @@ fn signed(value: u64) -> i64 {
 
 /// Writes an answer of fixed size.
 fn answer<T: GuestData>(cx: &Cx, io: Out<IoStatus>, out: Ptr<u8>, room: u32, value: T) -> Nt<()> {
-    let size = T::SIZE[usize::from(cx.is_64())];
+    let size = cx.size_of::<T>();
     if (room as usize) < size {
         return status(f::STATUS_INFO_LENGTH_MISMATCH);
     }

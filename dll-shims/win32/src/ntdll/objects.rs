@@ -19,6 +19,7 @@ use crate::kernel32::synchapi_timers::due_time;
 
 /// OBJECT_ATTRIBUTES.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::Foundation::OBJECT_ATTRIBUTES)]
 pub(crate) struct ObjectAttributes {
     length: u32,
     pub(crate) root: Handle,

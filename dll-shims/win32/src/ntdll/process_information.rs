@@ -12,6 +12,7 @@ use crate::kernel32::process_arg::process_of;
 
 /// PROCESS_BASIC_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Threading::PROCESS_BASIC_INFORMATION)]
 struct BasicInformation {
     exit_status: u32,
     peb: usize,
@@ -23,6 +24,7 @@ struct BasicInformation {
 
 /// KERNEL_USER_TIMES.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::System::SystemServices::KERNEL_USER_TIMES)]
 struct KernelUserTimes {
     created: i64,
     ended: i64,
@@ -32,6 +34,7 @@ struct KernelUserTimes {
 
 /// VM_COUNTERS.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::System::SystemServices::VM_COUNTERS)]
 struct VmCounters {
     peak_virtual: usize,
     virtual_size: usize,
@@ -45,7 +48,7 @@ struct VmCounters {
 
 /// Answers a class whose buffer has to have exactly the structure's size.
 fn answer<T: GuestData>(cx: &Cx, out: Ptr<u8>, room: u32, returned: Ptr<u32>, value: T) -> Nt<()> {
-    let size = u32::try_from(T::SIZE[usize::from(cx.is_64())]).unwrap_or(u32::MAX);
+    let size = u32::try_from(cx.size_of::<T>()).unwrap_or(u32::MAX);
     put_opt(cx, returned, size)?;
     if room != size {
         return status(f::STATUS_INFO_LENGTH_MISMATCH);

@@ -3,13 +3,14 @@
 
 use core::cmp::Ordering;
 
-use transom_sdk::{AStr, Cx, Guest, GuestData, Nt, Ptr, WStr, Win32, foundation as f, mem, shim};
+use transom_sdk::{AStr, Cx, Guest, Nt, Ptr, WStr, Win32, foundation as f, mem, shim};
 use transom_syscalls::path::fold::upcase;
 
 use super::probe::{fault, get, put, status};
 
 /// UNICODE_STRING, and ANSI_STRING, which differs in what the buffer holds. Lengths are in bytes.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Foundation::UNICODE_STRING)]
 pub(crate) struct UnicodeString {
     pub(crate) length: u16,
     pub(crate) maximum: u16,
@@ -41,7 +42,7 @@ pub(crate) fn put_with_text(
     text: &[u16],
     returned: impl FnOnce(usize) -> Nt<()>,
 ) -> Nt<()> {
-    let head = UnicodeString::SIZE[usize::from(cx.is_64())];
+    let head = cx.size_of::<UnicodeString>();
     let bytes = utf16_bytes(text);
     let needed = head + bytes.len() + 2;
     returned(needed)?;

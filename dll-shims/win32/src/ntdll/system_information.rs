@@ -13,6 +13,7 @@ use crate::kernel32::sysinfoapi::zone;
 
 /// SYSTEM_BASIC_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::WindowsProgramming::SYSTEM_BASIC_INFORMATION)]
 struct BasicInformation {
     reserved: u32,
     timer_resolution: u32,
@@ -29,6 +30,7 @@ struct BasicInformation {
 
 /// SYSTEM_PROCESSOR_PERFORMANCE_INFORMATION. Times are in units of 100 ns; kernel time includes idle time.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::WindowsProgramming::SYSTEM_PROCESSOR_PERFORMANCE_INFORMATION)]
 struct ProcessorPerformance {
     idle: u64,
     kernel: u64,
@@ -52,6 +54,7 @@ struct TimeOfDay {
 
 /// SYSTEM_PROCESS_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::WindowsProgramming::SYSTEM_PROCESS_INFORMATION)]
 struct ProcessEntry {
     next: u32,
     threads: u32,
@@ -83,6 +86,7 @@ struct ProcessEntry {
 
 /// SYSTEM_THREAD_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::WindowsProgramming::SYSTEM_THREAD_INFORMATION)]
 struct ThreadEntry {
     kernel: i64,
     user: i64,
@@ -103,7 +107,7 @@ const NORMAL_PRIORITY: i32 = 8;
 
 /// Answers a class with one structure.
 fn answer<T: GuestData>(cx: &Cx, out: Ptr<u8>, room: u32, returned: Ptr<u32>, value: T) -> Nt<()> {
-    let size = u32::try_from(T::SIZE[usize::from(cx.is_64())]).unwrap_or(u32::MAX);
+    let size = u32::try_from(cx.size_of::<T>()).unwrap_or(u32::MAX);
     put_opt(cx, returned, size)?;
     if room < size {
         return status(f::STATUS_INFO_LENGTH_MISMATCH);
@@ -144,7 +148,7 @@ fn time_of_day(cx: &Cx) -> TimeOfDay {
 
 /// Several structures in a row.
 fn put_all<T: GuestData>(cx: &Cx, out: Ptr<u8>, room: u32, returned: Ptr<u32>, all: Vec<T>) -> Nt<()> {
-    let size = T::SIZE[usize::from(cx.is_64())];
+    let size = cx.size_of::<T>();
     let needed = u32::try_from(size * all.len()).unwrap_or(u32::MAX);
     put_opt(cx, returned, needed)?;
     if room < needed {

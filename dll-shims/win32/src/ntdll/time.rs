@@ -90,6 +90,7 @@ fn RtlSecondsSince1980ToTime(cx: &Cx, seconds: u32, out: Out<i64>) -> Win32<()> 
 
 /// TIME_FIELDS.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Wdk::System::SystemServices::TIME_FIELDS)]
 struct TimeFields {
     year: u16,
     month: u16,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use transom_sdk::{Cx, Guest, GuestData, Handle, Nt, Out, Ptr, Status, foundation as f, shim};
+use transom_sdk::{Cx, Guest, Handle, Nt, Out, Ptr, Status, foundation as f, shim};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::memory::{Allocation, View};
 use transom_syscalls::section::Section;
@@ -109,7 +109,7 @@ fn NtQueryVirtualMemory(
     own_process(cx, process, t::PROCESS_QUERY_INFORMATION)?;
     match class {
         BASIC => {
-            let size = MemoryBasicInformation::SIZE[usize::from(cx.is_64())];
+            let size = cx.size_of::<MemoryBasicInformation>();
             if len < size {
                 return status(f::STATUS_INFO_LENGTH_MISMATCH);
             }
@@ -288,7 +288,7 @@ fn NtQuerySection(
     if class != BASIC {
         return status(f::STATUS_INVALID_INFO_CLASS);
     }
-    let size = SectionBasicInformation::SIZE[usize::from(cx.is_64())];
+    let size = cx.size_of::<SectionBasicInformation>();
     if len < size {
         return status(f::STATUS_INFO_LENGTH_MISMATCH);
     }

@@ -5,6 +5,7 @@ use transom_syscalls::random;
 
 /// GUID.
 #[derive(Guest, Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[mirrors(windows_sys::core::GUID)]
 pub(crate) struct Guid {
     pub(crate) data1: u32,
     pub(crate) data2: u16,

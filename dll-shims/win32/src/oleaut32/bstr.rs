@@ -4,7 +4,7 @@ use transom_sdk::{Cx, Ptr, WStr, Win32, WinError, foundation as f, mem, shim};
 
 /// Bytes in front of the text, so that it is aligned as Windows' is; the last four are the length.
 fn header(cx: &Cx) -> u64 {
-    if cx.is_64() { 8 } else { 4 }
+    cx.size_of::<usize>() as u64
 }
 
 /// Makes a BSTR of that many bytes, filled from the guest if there is a source.

@@ -11,7 +11,7 @@ const VALUE: u64 = 8;
 
 /// Bytes of a VARIANT.
 fn size(cx: &Cx) -> usize {
-    if cx.is_64() { 24 } else { 16 }
+    8 + 2 * cx.size_of::<usize>()
 }
 
 fn pointer(cx: &Cx, variant: Ptr<u8>) -> Result<u64, BadAddress> {

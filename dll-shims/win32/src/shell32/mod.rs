@@ -2,7 +2,7 @@
 
 pub(crate) mod folders;
 
-use transom_sdk::{Cx, GuestData, Out, Ptr, WStr, Win32, WinError, cmdline, foundation as f, mem, shim};
+use transom_sdk::{Cx, Out, Ptr, WStr, Win32, WinError, cmdline, foundation as f, mem, shim};
 
 /// Parses a command line and returns an array of pointers to the arguments, in one block for LocalFree.
 #[shim(shell32)]
@@ -15,7 +15,7 @@ fn CommandLineToArgvW(cx: &Cx, line: WStr, count: Out<i32>) -> Win32<Ptr<Ptr<u16
         text.push(u16::from(b'"'));
     }
     let arguments = cmdline::parse_shell32(&text);
-    let pointers = (arguments.len() + 1) * usize::SIZE[usize::from(cx.is_64())];
+    let pointers = (arguments.len() + 1) * cx.size_of::<usize>();
     let size = pointers + arguments.iter().map(|a| 2 * a.len() + 2).sum::<usize>();
     let block =
         cx.heaps().process().alloc(size as u64, true).ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;

@@ -11,6 +11,7 @@ use windows_sys::Win32::UI::WindowsAndMessaging as w;
 
 /// MSG.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::UI::WindowsAndMessaging::MSG)]
 struct Msg {
     window: Handle,
     message: u32,

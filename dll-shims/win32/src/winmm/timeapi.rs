@@ -39,6 +39,7 @@ fn timeEndPeriod(cx: &Cx, period: u32) -> u32 {
 
 /// TIMECAPS.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Media::TIMECAPS)]
 struct TimeCaps {
     least: u32,
     most: u32,
@@ -59,6 +60,7 @@ fn timeGetDevCaps(cx: &Cx, out: Ptr<TimeCaps>, size: u32) -> Win32<u32> {
 
 /// MMTIME with a time in milliseconds.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Media::MMTIME)]
 struct MmTime {
     kind: u32,
     milliseconds: u32,

@@ -9,6 +9,7 @@ use super::sid;
 
 /// SECURITY_DESCRIPTOR in its absolute form.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Security::SECURITY_DESCRIPTOR)]
 pub(crate) struct Absolute {
     revision: u8,
     reserved: u8,

@@ -7,6 +7,7 @@ use super::{halves, join};
 
 /// FILETIME: 100 ns since 1601 in two halves.
 #[derive(Guest, Debug, Clone, Copy, Default)]
+#[mirrors(windows_sys::Win32::Foundation::FILETIME)]
 pub(crate) struct FileTime {
     pub(crate) low: u32,
     pub(crate) high: u32,
@@ -33,6 +34,7 @@ pub(crate) fn GetFileAttributesW(cx: &Cx, name: WStr) -> Win32<u32> {
 
 /// WIN32_FILE_ATTRIBUTE_DATA.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Storage::FileSystem::WIN32_FILE_ATTRIBUTE_DATA)]
 pub(crate) struct AttributeData {
     attributes: u32,
     created: FileTime,
@@ -76,6 +78,7 @@ fn SetFileAttributesW(cx: &Cx, name: WStr, attributes: u32) -> Win32<()> {
 
 /// BY_HANDLE_FILE_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Storage::FileSystem::BY_HANDLE_FILE_INFORMATION)]
 pub(crate) struct HandleInformation {
     attributes: u32,
     created: FileTime,

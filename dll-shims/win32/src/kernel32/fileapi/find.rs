@@ -10,6 +10,7 @@ use super::halves;
 
 /// The part of WIN32_FIND_DATA before the names.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(head of windows_sys::Win32::Storage::FileSystem::WIN32_FIND_DATAW)]
 struct FindDataHead {
     attributes: u32,
     created: FileTime,

@@ -8,6 +8,7 @@ use super::Overlapped;
 
 /// FILE_BASIC_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Storage::FileSystem::FILE_BASIC_INFO)]
 struct BasicInfo {
     created: i64,
     accessed: i64,
@@ -18,6 +19,7 @@ struct BasicInfo {
 
 /// FILE_STANDARD_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Storage::FileSystem::FILE_STANDARD_INFO)]
 struct StandardInfo {
     allocated: i64,
     end_of_file: i64,
@@ -28,6 +30,7 @@ struct StandardInfo {
 
 /// FILE_ATTRIBUTE_TAG_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Storage::FileSystem::FILE_ATTRIBUTE_TAG_INFO)]
 struct AttributeTagInfo {
     attributes: u32,
     tag: u32,
@@ -35,20 +38,21 @@ struct AttributeTagInfo {
 
 /// FILE_ID_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::Storage::FileSystem::FILE_ID_INFO)]
 struct IdInfo {
     volume: u64,
     id: [u64; 2],
 }
 
 fn put<T: GuestData>(cx: &Cx, out: Ptr<u8>, size: u32, value: T) -> Win32<()> {
-    if (size as usize) < T::SIZE[usize::from(cx.is_64())] {
+    if (size as usize) < cx.size_of::<T>() {
         return Err(WinError::Code(f::ERROR_BAD_LENGTH));
     }
     Ok(out.cast::<T>().write(cx, value)?)
 }
 
 fn take<T: GuestData>(cx: &Cx, from: Ptr<u8>, size: u32) -> Win32<T> {
-    if (size as usize) < T::SIZE[usize::from(cx.is_64())] {
+    if (size as usize) < cx.size_of::<T>() {
         return Err(WinError::Code(f::ERROR_BAD_LENGTH));
     }
     Ok(from.cast::<T>().read(cx)?)

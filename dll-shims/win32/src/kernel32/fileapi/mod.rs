@@ -19,6 +19,7 @@ use overlapped::complete;
 
 /// OVERLAPPED. The two words are the kernel's: status and bytes transferred.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::IO::OVERLAPPED)]
 pub(crate) struct Overlapped {
     pub(crate) internal: usize,
     pub(crate) internal_high: usize,

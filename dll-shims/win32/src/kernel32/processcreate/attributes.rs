@@ -63,7 +63,7 @@ fn UpdateProcThreadAttribute(
     _previous_size: Ptr<usize>,
 ) -> Win32<()> {
     let mut head = list.read(cx)?;
-    let pointer = usize::SIZE[usize::from(cx.is_64())];
+    let pointer = cx.size_of::<usize>();
     let lacks = match number(attribute) {
         t::PROC_THREAD_ATTRIBUTE_HANDLE_LIST | t::PROC_THREAD_ATTRIBUTE_JOB_LIST => {
             if size == 0 || !size.is_multiple_of(pointer) {
@@ -115,7 +115,7 @@ pub(super) fn handles(cx: &Cx, list: Ptr<Head>, attribute: u32) -> Win32<Option<
     for i in 0..list.read(cx)?.count {
         let entry = entry_at(cx, list, i).read(cx)?;
         if number(entry.attribute) == attribute {
-            let count = entry.size / usize::SIZE[usize::from(cx.is_64())];
+            let count = entry.size / cx.size_of::<usize>();
             let handles: Result<Vec<_>, _> = (0..count).map(|i| entry.value.add(cx, i).read(cx)).collect();
             return Ok(Some(handles?));
         }

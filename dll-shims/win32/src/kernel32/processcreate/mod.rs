@@ -10,9 +10,7 @@ mod host;
 use std::ffi::CString;
 use std::path::PathBuf;
 
-use transom_sdk::{
-    AStr, Cx, Guest, GuestData, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim,
-};
+use transom_sdk::{AStr, Cx, Guest, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::handle::Handle as Value;
 use transom_syscalls::process::image::{Form, directory as find_directory, host_environment};
 use transom_syscalls::process::inherit::{self, collect};
@@ -33,6 +31,7 @@ const LONGEST_LINE: usize = 32_766;
 
 /// PROCESS_INFORMATION.
 #[derive(Guest, Debug, Clone, Copy)]
+#[mirrors(windows_sys::Win32::System::Threading::PROCESS_INFORMATION)]
 pub(crate) struct ProcessInformation {
     process: Handle,
     thread: Handle,
@@ -153,7 +152,7 @@ fn request_of(cx: &Cx, startup: Ptr<StartupInfo>, flags: u32, ansi: bool) -> Win
     };
     let extended = flags & t::EXTENDED_STARTUPINFO_PRESENT != 0;
     let attributes = if extended {
-        let size = StartupInfo::SIZE[usize::from(cx.is_64())] as u64;
+        let size = cx.size_of::<StartupInfo>() as u64;
         startup.byte_add(size).cast::<Ptr<attributes::Head>>().read(cx)?
     } else {
         Ptr::NULL
