@@ -1,6 +1,7 @@
 //! time.h and sys/timeb.h: shims over [`crate::time`], with the system's clock and the local time zone.
 
 pub(crate) mod fields;
+pub(crate) mod names;
 pub(crate) mod text;
 pub(crate) mod zone;
 

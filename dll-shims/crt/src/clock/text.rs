@@ -146,7 +146,7 @@ fn strftime_msvcrt(cx: &Cx, to: Ptr<u8>, size: usize, pattern: Ptr<u8>, fields: 
 }
 
 /// Formats a time.
-#[shim(msvcrt(_strftime_l))]
+#[shim(msvcrt(_strftime_l, _Strftime))]
 fn strftime_l_msvcrt(
     cx: &Cx,
     to: Ptr<u8>,
@@ -166,7 +166,7 @@ fn strftime_ucrtbase(cx: &Cx, to: Ptr<u8>, size: usize, pattern: Ptr<u8>, fields
 }
 
 /// Formats a time.
-#[shim(ucrtbase(_strftime_l))]
+#[shim(ucrtbase(_strftime_l, _Strftime))]
 fn strftime_l_ucrtbase(
     cx: &Cx,
     to: Ptr<u8>,
@@ -312,7 +312,7 @@ fn wcsftime_ucrtbase(cx: &Cx, to: Ptr<u16>, size: usize, pattern: Ptr<u16>, fiel
 }
 
 /// Formats a time.
-#[shim(ucrtbase(_wcsftime_l))]
+#[shim(ucrtbase(_wcsftime_l, _Wcsftime))]
 fn wcsftime_l_ucrtbase(
     cx: &Cx,
     to: Ptr<u16>,

@@ -74,6 +74,21 @@ fn _unlock(cx: &Cx, number: i32) {
     }
 }
 
+/// The number of the lock that guards locales.
+const LOCALES: i32 = 0;
+
+/// Keeps other threads from changing locales.
+#[shim(ucrtbase)]
+fn _lock_locales(cx: &Cx) {
+    _lock(cx, LOCALES);
+}
+
+/// Lets other threads change locales again.
+#[shim(ucrtbase)]
+fn _unlock_locales(cx: &Cx) {
+    _unlock(cx, LOCALES);
+}
+
 /// The calling thread's identifier.
 #[shim(msvcrt, ucrtbase)]
 fn __threadid(cx: &Cx) -> u32 {

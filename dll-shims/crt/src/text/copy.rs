@@ -55,13 +55,13 @@ fn wcslen(text: Ptr<u16>) -> Crt<usize> {
 }
 
 /// A string's length, at most `count`.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase(strnlen, __strncnt))]
 fn strnlen(text: Ptr<u8>, count: usize) -> Crt<usize> {
     Ok(mem::strlen8(text.addr(), count)?)
 }
 
 /// A string's length, at most `count`.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase(wcsnlen, __wcsncnt))]
 fn wcsnlen(text: Ptr<u16>, count: usize) -> Crt<usize> {
     Ok(mem::strlen16(text.addr(), count)?)
 }

@@ -5,6 +5,7 @@
 
 mod format;
 
+pub(crate) use format::{DAYS, MONTHS};
 pub use format::{asctime, strftime};
 
 /// Broken-down time, the fields of `struct tm` in their order.
