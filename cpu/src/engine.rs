@@ -214,6 +214,12 @@ pub trait Engine: Send + Sync {
         Some(context)
     }
 
+    /// The levels that are linked from the block were opened on another thread: a fiber has moved to the calling one.
+    ///
+    /// # Safety
+    /// `block` is the calling thread's.
+    unsafe fn adopt_levels(&self, _block: *mut ThreadBlock) {}
+
     /// Mapping or permissions of a guest range changed.
     fn memory_changed(&self, _start: u64, _len: u64) {}
 

@@ -11,6 +11,7 @@ pub mod block;
 pub mod context;
 pub mod engine;
 pub mod external;
+pub mod fiber;
 pub mod frame;
 pub mod host;
 pub mod leaf;

@@ -178,7 +178,8 @@ unsafe extern "C" fn entry() {
 const _: () = assert!(size_of::<Frame>().is_multiple_of(16) && size_of::<Bound>().is_power_of_two());
 
 /// Enters guest code at `target` with the guest stack pointer `sp` and register arguments from `args` (four words);
-/// returns 1 when the guest function returns, 0 if it was not called because the thread is suspended. On return its
+/// returns the thread's block when the guest function returns (a fiber may end on another thread than it began on), null if
+/// it was not called because the thread is suspended. On return its
 /// level is the one that was entered with this stack pointer: guest code may have jumped over inner levels without
 /// telling anyone (a `longjmp` of its own).
 ///
@@ -193,7 +194,7 @@ unsafe extern "C" fn enter_guest(
     sp: u64,
     args: *const u64,
     result: *mut CallResult,
-) -> u32 {
+) -> *mut ThreadBlock {
     naked_asm!(
         "mov rax, [rdi + {suspend}]",
         "cmp dword ptr [rax], 0",
@@ -240,7 +241,7 @@ unsafe extern "C" fn enter_guest(
         "pop r12",
         "pop rbx",
         "pop rbp",
-        "mov eax, 1",
+        "mov rax, gs:[{this}]",
         "cld",
         "ret",
         // Not the innermost level: look further out, and fall back to the innermost.
@@ -256,6 +257,7 @@ unsafe extern "C" fn enter_guest(
         "ret",
         suspend = const offset_of!(ThreadBlock, suspend),
         b_host_sp = const offset_of!(ThreadBlock, host_sp),
+        this = const gs(offset_of!(ThreadBlock, this)),
         level = const gs(offset_of!(ThreadBlock, level)),
         l_guest_sp = const offset_of!(Level, guest_sp),
         l_host_sp = const offset_of!(Level, host_sp),
@@ -366,9 +368,13 @@ impl Engine for Native64 {
                 frame: (*block).frame,
             };
             (*block).level = &raw mut level;
-            while enter_guest(block, target, sp, regs.as_ptr(), &raw mut result) == 0 {
+            let block = loop {
+                let now = enter_guest(block, target, sp, regs.as_ptr(), &raw mut result);
+                if !now.is_null() {
+                    break now;
+                }
                 crate::suspend::park_at_call(block);
-            }
+            };
             (*block).level = level.previous;
             (*block).host_sp = level.host_sp;
             (*block).frame = level.frame;

@@ -200,8 +200,8 @@ unsafe extern "C" fn from_guest() {
     )
 }
 
-/// Enters guest code at `target` with the guest stack pointer `sp`; returns 1 when the guest function returns, 0 if it
-/// was not called because the thread is suspended. `result.float` says whether it returns a floating-point value.
+/// Enters guest code at `target` with the guest stack pointer `sp`; returns the thread's block when the guest function returns (a
+/// fiber may end on another thread than it began on), null if it was not called because the thread is suspended. `result.float` says whether it returns a floating-point value.
 ///
 /// # Safety
 /// `block` is attached and its guest stack is prepared: the arguments are above `sp`, where the gate at `enter_gate` puts
@@ -214,7 +214,7 @@ pub(super) unsafe extern "C" fn enter_guest(
     sp: u64,
     result: *mut CallResult,
     enter_gate: u64,
-) -> u32 {
+) -> *mut ThreadBlock {
     naked_asm!(
         "mov rax, [rdi + {suspend}]",
         "cmp dword ptr [rax], 0",
@@ -299,7 +299,7 @@ unsafe extern "C" fn returned() {
         "pop r12",
         "pop rbx",
         "pop rbp",
-        "mov eax, 1",
+        "mov rax, r9",
         "cld",
         "ret",
         this = const fs(offset_of!(ThreadBlock, this)),

@@ -149,9 +149,13 @@ impl Engine for Native32 {
             };
             (*block).level = &raw mut level;
             let gate = u64::from(self.call_gate + entry::ENTER_GATE);
-            while entry::enter_guest(block, target & 0xFFFF_FFFF, sp, &raw mut result, gate) == 0 {
+            let block = loop {
+                let now = entry::enter_guest(block, target & 0xFFFF_FFFF, sp, &raw mut result, gate);
+                if !now.is_null() {
+                    break now;
+                }
                 crate::suspend::park_at_call(block);
-            }
+            };
             (*block).level = level.previous;
             (*block).host_sp = level.host_sp;
             (*block).frame = level.frame;

@@ -41,9 +41,7 @@
 //! # Limits
 //! - Nested calls: an instance nests 60 runs, then another one takes over; the host stack is the limit.
 //! - x86: no AVX (the processor says so), no SSE alignment checks, no unmasked SSE exceptions.
-//! - A fiber layer keeps `ThreadBlock::level`, `frame` and `guest_sp` per fiber, null (or the fiber's stack) at first: a call
-//!   without an enclosing level takes a processor of its own. A fiber that moves to another thread keeps the TEB of the
-//!   thread it started on.
+//! - Each fiber takes a processor of its own: a call without an enclosing level does, and fibers have levels of their own.
 //! - Memory that one thread takes away while another is using it faults in translated code, where the fault is not the
 //!   guest's yet: a crash report. Memory that is gone before it is first touched is a proper fault.
 //! - A running thread's registers cannot be read from outside (no SuspendThread with GetThreadContext).
@@ -251,6 +249,11 @@ impl<I: Isa> Engine for Unicorn<I> {
             }
             run::resume(block, context)
         }
+    }
+
+    unsafe fn adopt_levels(&self, block: *mut ThreadBlock) {
+        // SAFETY: the caller's contract.
+        unsafe { run::adopt_levels::<I>(block) }
     }
 
     fn return_trap(&self) -> u64 {

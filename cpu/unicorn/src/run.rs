@@ -102,8 +102,8 @@ fn call_shim<I: Isa>(vm: &Vm, index: u32) -> Result<(), Stop> {
     // SAFETY: a bound entry takes the block, the frame and its own data, on the thread's host stack.
     let outcome = catch(|| unsafe { (bound.entry)(block, frame_ptr, bound.data) });
     vm.shared.retake::<I>(vm);
-    // SAFETY: as above; the frame dies here.
-    unsafe { (*block).frame = frame.previous };
+    // SAFETY: as above, with the thread that runs here now; the frame dies here.
+    unsafe { (*vm.block.get()).frame = frame.previous };
     match outcome {
         Ok(()) => {
             I::leave(vm.cpu, &frame);
@@ -163,7 +163,11 @@ pub(crate) unsafe fn open<I: Isa>(vm: &'static Vm, block: *mut ThreadBlock, star
         Start::Context(_) => CallResult::default(),
     };
     vm.depth.set(vm.depth.get() - 1);
-    vm.block.set(outer_block);
+    // A fiber may have moved to another thread meanwhile, with all its levels.
+    let block = vm.block.get();
+    if outer_block.is_null() {
+        vm.block.set(outer_block);
+    }
     // SAFETY: as above.
     unsafe {
         (*block).level = open.level.previous;
@@ -296,6 +300,21 @@ pub(crate) unsafe fn resume(block: *mut ThreadBlock, context: &Context) -> ! {
         level
     };
     throw(Box::new(Resume { target, context: context.clone() }))
+}
+
+/// The levels of the block were opened on another thread: their processors go on with this one.
+pub(crate) unsafe fn adopt_levels<I: Isa>(block: *mut ThreadBlock) {
+    // SAFETY: the calling thread's block; levels are ours and live as long as they are linked.
+    unsafe {
+        let mut level = (*block).level.cast::<OpenLevel>();
+        while let Some(open) = level.as_ref() {
+            open.vm.block.set(block);
+            // Loads the thread's TEB.
+            open.vm.shared.take::<I>(open.vm);
+            open.vm.shared.release(open.vm);
+            level = open.level.previous.cast();
+        }
+    }
 }
 
 /// Copies a processor's registers to another that goes on in its place.

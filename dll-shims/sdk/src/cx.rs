@@ -36,6 +36,8 @@ pub struct Cx {
     teb: Teb,
     thread_id: u32,
     locals: States,
+    /// The code that the thread left with.
+    left: Cell<Option<u32>>,
     /// Makes the type neither `Send` nor `Sync`.
     _thread_bound: core::marker::PhantomData<*mut ()>,
 }
@@ -67,6 +69,7 @@ impl Cx {
             teb,
             thread_id,
             locals: States::default(),
+            left: Cell::new(None),
             _thread_bound: core::marker::PhantomData,
         });
         // SAFETY: the block is mapped by the caller's contract.
@@ -355,8 +358,15 @@ impl Cx {
 
     /// Ends the calling thread: its outermost guest call returns with this code. What lies between is dropped.
     pub fn leave_thread(&self, code: u32) -> ! {
+        self.left.set(Some(code));
         // SAFETY: shims run inside at least one level; the thread gives up its frames.
         unsafe { self.engine().leave(self.block, code.into()) }
+    }
+
+    /// What [`Cx::leave_thread`] was called with, if it was: the outermost guest call did not return by itself.
+    #[must_use]
+    pub fn left_with(&self) -> Option<u32> {
+        self.left.get()
     }
 
     /// Raises an exception in the guest at the running shim's call. Never returns: a handler continues the guest.

@@ -91,6 +91,31 @@ impl Teb {
         self.w.put(self.addr + self.w.pick(0x08, 0x10), limit)
     }
 
+    /// Addresses of what belongs to a stack, in the order in which a fiber keeps it: ExceptionList, StackBase, StackLimit,
+    /// DeallocationStack.
+    #[must_use]
+    pub fn stack_fields(self) -> [u64; 4] {
+        let w = self.w;
+        [0, w.pick(0x04, 0x08), w.pick(0x08, 0x10), w.pick(0xE0C, 0x1478)].map(|offset| self.addr + offset)
+    }
+
+    /// Address of FiberData: the current fiber, if the thread is one.
+    #[must_use]
+    pub fn fiber_data(self) -> u64 {
+        self.addr + self.w.pick(0x10, 0x20)
+    }
+
+    /// Says whether FiberData is that of a fiber (SameTebFlags, HasFiberData).
+    ///
+    /// # Errors
+    /// If the TEB is not accessible.
+    pub fn set_has_fiber_data(self, has: bool) -> Result<(), BadAddress> {
+        const HAS_FIBER_DATA: u16 = 1 << 2;
+        let at = self.addr + self.w.pick(0xFCA, 0x17EE);
+        let flags: u16 = mem::read(at)?;
+        mem::write(at, &if has { flags | HAS_FIBER_DATA } else { flags & !HAS_FIBER_DATA })
+    }
+
     /// Sets the last error.
     ///
     /// # Errors

@@ -95,6 +95,7 @@ fn thread_body(cx: &Cx, start: Func, parameter: u64) -> u32 {
         super::fibersapi::run_callbacks(cx);
         cx.modules().thread_detach(cx);
     }
+    super::fibersapi::thread_ends(cx);
     code
 }
 

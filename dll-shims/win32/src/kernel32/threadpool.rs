@@ -112,6 +112,7 @@ fn work(cx: &Cx, pool: &Arc<Pool<Job>>) -> u32 {
     }
     super::fibersapi::run_callbacks(cx);
     cx.modules().thread_detach(cx);
+    super::fibersapi::thread_ends(cx);
     0
 }
 
