@@ -470,6 +470,18 @@ unsafe extern "C-unwind" fn unbound(block: *mut ThreadBlock, frame: *mut Frame, 
     })
 }
 
+impl Process {
+    /// Lets the stack that the TEB names grow, if the address lies in it: the program may have made it.
+    fn adopt_stack(&self, cx: &Cx, address: u64) {
+        let teb = cx.teb();
+        // A guest that took its TEB away has no stack to grow.
+        let (Ok((_, base)), Ok(bottom)) = (teb.stack(), teb.deallocation_stack()) else { return };
+        if (bottom..base).contains(&address) {
+            self.memory.adopt_stack(bottom, base);
+        }
+    }
+}
+
 impl Host for Process {
     fn permissions(&self, address: u64) -> Option<Permissions> {
         if address & !(PAGE - 1) == kuser::ADDRESS && !self.kuser.get()?.is_current() {
@@ -490,6 +502,7 @@ impl Host for Process {
             if self.kuser.get().is_some_and(|k| k.handle_fault(address, access != Access::Read)) {
                 return;
             }
+            self.adopt_stack(cx, address);
             match self.memory.grow_stack(address) {
                 Growth::Grown(limit) => {
                     let _ = cx.teb().set_stack_limit(limit);
@@ -522,6 +535,7 @@ impl Host for Process {
             if limit.wrapping_sub(address) > NEAR {
                 return false;
             }
+            self.adopt_stack(cx, address);
             match self.memory.grow_stack_with_room(address) {
                 Some(limit) => {
                     let _ = cx.teb().set_stack_limit(limit);

@@ -83,6 +83,14 @@ impl Teb {
         ))
     }
 
+    /// DeallocationStack: the lowest address of the stack's reservation. Coroutine libraries set it with the bounds.
+    ///
+    /// # Errors
+    /// If the TEB is not readable.
+    pub fn deallocation_stack(self) -> Result<u64, BadAddress> {
+        self.w.get(self.addr + self.w.pick(0xE0C, 0x1478))
+    }
+
     /// Sets StackLimit after the stack has grown.
     ///
     /// # Errors

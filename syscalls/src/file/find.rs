@@ -213,6 +213,12 @@ impl Files {
 }
 
 impl FileObject {
+    /// Whether an enumeration of this open directory has begun.
+    #[must_use]
+    pub fn is_enumerating(&self) -> bool {
+        self.scan().lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// The enumeration of this open directory that its queries go on with. The first query, and one with
     /// `restart`, begins it anew with the names in `expression`, in the file system's wildcards (`None`: all
     /// names). A name that does not fit the caller's buffer is given back with [`Find::unread`]. Source:

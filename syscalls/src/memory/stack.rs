@@ -70,6 +70,17 @@ impl Memory {
         Ok(Stack { allocation_base: range.base, limit, base })
     }
 
+    /// Takes an allocation that a thread runs on, though it was not made as a stack, for one: its guard pages make it grow from
+    /// now on. That is how Windows sees stacks that a program has made for its coroutines and put into the TEB. `bottom` and `base` are
+    /// the TEB's DeallocationStack and StackBase; nothing happens unless they bound one private allocation.
+    pub fn adopt_stack(&self, bottom: u64, base: u64) {
+        let mut state = self.lock();
+        let Some((start, region)) = state.region_at_mut(bottom) else { return };
+        if start == bottom && base.checked_sub(start).is_some_and(|size| size <= region.size) {
+            region.stack |= region.kind == region::Kind::Private;
+        }
+    }
+
     /// Puts the last guard page of the stack that holds `sp` back in place after an overflow; what was kept for handlers is kept
     /// again. The new `StackLimit`; `None` if `sp` is on no stack or too far down.
     pub fn reset_stack(&self, sp: u64) -> Option<u64> {

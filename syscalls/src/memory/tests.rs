@@ -322,6 +322,27 @@ fn the_last_pages_of_a_stack_are_used() {
 }
 
 #[test]
+fn an_allocation_that_the_teb_names_grows_like_a_stack() {
+    let memory = Memory::new(8, true);
+    let range = memory
+        .allocate(&Allocation { size: 0x10_0000, kind: MEM_RESERVE, protect: PAGE_READWRITE, ..Default::default() })
+        .unwrap();
+    let (bottom, base) = (range.base, range.base + range.size);
+    let top = |address, size, protect| {
+        memory.allocate(&Allocation { address, size, kind: MEM_COMMIT, protect, ..Default::default() }).unwrap()
+    };
+    top(base - PAGE, PAGE, PAGE_READWRITE);
+    top(base - 2 * PAGE, PAGE, PAGE_READWRITE | PAGE_GUARD);
+    assert_eq!(memory.grow_stack(base - PAGE - 8), Growth::None, "an allocation like others");
+    memory.adopt_stack(bottom + PAGE, base);
+    memory.adopt_stack(bottom, base + PAGE);
+    assert_eq!(memory.grow_stack(base - PAGE - 8), Growth::None, "not these bounds");
+    memory.adopt_stack(bottom, base);
+    assert!(matches!(memory.grow_stack(base - PAGE - 8), Growth::Grown(limit) if limit < base - PAGE));
+    memory.free(bottom, 0, MEM_RELEASE).unwrap();
+}
+
+#[test]
 fn guard_pages_work_once() {
     let memory = Memory::new(8, true);
     let range = allocate(&memory, 0, 2 * PAGE, RESERVE | COMMIT, PAGE_READWRITE | PAGE_GUARD).unwrap();

@@ -74,8 +74,13 @@ fn DuplicateHandle(
     inherit: bool,
     options: u32,
 ) -> Win32<()> {
-    if !is_own(cx, from_process)? || !is_own(cx, to_process)? {
+    // Without a target the source is only closed: that is how Go closes what it made for a child.
+    let only_close = to_process.is_null() && options & f::DUPLICATE_CLOSE_SOURCE != 0;
+    if !is_own(cx, from_process)? || !(only_close || is_own(cx, to_process)?) {
         return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
+    }
+    if only_close {
+        return Ok(cx.handles().close(value(real(cx, handle)?)?)?);
     }
     let same = options & f::DUPLICATE_SAME_ACCESS != 0;
     let close = options & f::DUPLICATE_CLOSE_SOURCE != 0;

@@ -24,7 +24,7 @@ pub(crate) struct IoStatus {
 }
 
 impl IoStatus {
-    fn new(status: i32, information: u64) -> Self {
+    pub(crate) fn new(status: i32, information: u64) -> Self {
         Self { status: word(u64::from(status.cast_unsigned())), information: word(information) }
     }
 }
@@ -241,7 +241,7 @@ fn position(cx: &Cx, offset: Ptr<u64>) -> Nt<Position> {
 }
 
 /// Tells the end of an operation: the status block, the event, the completion port.
-fn finish(cx: &Cx, file: &FileObject, event: Handle, context: u64, io: Out<IoStatus>, end: IoEnd) -> Nt<()> {
+pub(crate) fn finish(cx: &Cx, file: &FileObject, event: Handle, context: u64, io: Out<IoStatus>, end: IoEnd) -> Nt<()> {
     put(cx, io.ptr(), IoStatus::new(end.status, end.information))?;
     let event = if event.is_null() {
         None
@@ -288,9 +288,10 @@ fn begin(
     }
 }
 
-struct IoEnd {
-    status: i32,
-    information: u64,
+/// How an operation has ended.
+pub(crate) struct IoEnd {
+    pub(crate) status: i32,
+    pub(crate) information: u64,
 }
 
 impl IoEnd {
@@ -359,7 +360,13 @@ fn signed(value: u64) -> i64 {
 }
 
 /// Writes an answer of fixed size.
-fn answer<T: GuestData>(cx: &Cx, io: Out<IoStatus>, out: Ptr<u8>, room: u32, value: T) -> Nt<()> {
+pub(crate) fn answer<T: GuestData>(
+    cx: &Cx,
+    io: Out<IoStatus>,
+    out: Ptr<u8>,
+    room: u32,
+    value: T,
+) -> Nt<()> {
     let size = cx.size_of::<T>();
     if (room as usize) < size {
         return status(f::STATUS_INFO_LENGTH_MISMATCH);

@@ -1,10 +1,11 @@
 //! GetFileInformationByHandleEx and SetFileInformationByHandle, DeviceIoControl, named-pipe information.
 
-use transom_sdk::{Cx, Guest, GuestData, Handle, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{Cx, Guest, GuestData, Handle, Out, Ptr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::file::{BasicChange, Disposition, FileObject};
 use windows_sys::Win32::Storage::FileSystem as fs;
 
 use super::Overlapped;
+use super::listing::{self, Filled, Format};
 
 /// FILE_BASIC_INFO.
 #[derive(Guest, Debug, Clone, Copy)]
@@ -109,63 +110,31 @@ fn GetFileInformationByHandleEx(cx: &Cx, file: Handle, class: i32, out: Ptr<u8>,
             let m = object.query()?;
             put(cx, out, size, IdInfo { volume: m.device, id: [m.inode, 0] })
         }
-        fs::FileIdBothDirectoryInfo | fs::FileIdBothDirectoryRestartInfo => {
-            list(&object, class == fs::FileIdBothDirectoryRestartInfo, DirectoryFormat::IdBoth, out, size)
-        }
-        fs::FileFullDirectoryInfo | fs::FileFullDirectoryRestartInfo => {
-            list(&object, class == fs::FileFullDirectoryRestartInfo, DirectoryFormat::Full, out, size)
-        }
+        fs::FileIdBothDirectoryInfo
+        | fs::FileIdBothDirectoryRestartInfo
+        | fs::FileFullDirectoryInfo
+        | fs::FileFullDirectoryRestartInfo
+        | fs::FileIdExtdDirectoryInfo
+        | fs::FileIdExtdDirectoryRestartInfo => entries(&object, class, out, size),
         _ => Err(WinError::Code(f::ERROR_INVALID_PARAMETER)),
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum DirectoryFormat {
-    /// FILE_ID_BOTH_DIR_INFO.
-    IdBoth,
-    /// FILE_FULL_DIR_INFO.
-    Full,
-}
-
-/// Fills a buffer with directory entries: as many as fit, each linked to the next by its offset.
-fn list(object: &FileObject, restart: bool, format: DirectoryFormat, out: Ptr<u8>, size: u32) -> Win32<()> {
+/// Fills a buffer with directory entries.
+fn entries(object: &FileObject, class: i32, out: Ptr<u8>, size: u32) -> Win32<()> {
+    let (format, restart) = match class {
+        fs::FileIdBothDirectoryInfo => (Format::IdBoth, false),
+        fs::FileIdBothDirectoryRestartInfo => (Format::IdBoth, true),
+        fs::FileFullDirectoryInfo => (Format::Full, false),
+        fs::FileFullDirectoryRestartInfo => (Format::Full, true),
+        fs::FileIdExtdDirectoryInfo => (Format::IdExtended, false),
+        _ => (Format::IdExtended, true),
+    };
     let find = object.enumerate(None, restart)?;
-    let mut at = 0u64;
-    let mut previous: Option<u64> = None;
-    loop {
-        let entry = match find.next() {
-            Ok(entry) => entry,
-            Err(status) if previous.is_none() => return Err(status.into()),
-            Err(_) => return Ok(()),
-        };
-        let name_at = if format == DirectoryFormat::IdBoth { 104 } else { 68 };
-        let need = name_at + 2 * entry.name.len() as u64;
-        if at + need > u64::from(size) {
-            find.unread();
-            return if previous.is_some() { Ok(()) } else { Err(WinError::Code(f::ERROR_MORE_DATA)) };
-        }
-        let base = out.addr() + at;
-        mem::fill(base, 0, usize::try_from(name_at).unwrap_or(0))?;
-        let m = &entry.meta;
-        for (i, time) in [m.created, m.accessed, m.written, m.changed].into_iter().enumerate() {
-            mem::write(base + 8 + 8 * i as u64, &time)?;
-        }
-        mem::write(base + 40, &m.size)?;
-        mem::write(base + 48, &m.allocated)?;
-        mem::write(base + 56, &m.attributes)?;
-        mem::write(base + 60, &u32::try_from(2 * entry.name.len()).unwrap_or(0))?;
-        if m.attributes & fs::FILE_ATTRIBUTE_REPARSE_POINT != 0 {
-            mem::write(base + 64, &entry.reparse_tag())?;
-        }
-        if format == DirectoryFormat::IdBoth {
-            mem::write(base + 96, &m.inode)?;
-        }
-        mem::write_slice(base + name_at, &entry.name)?;
-        if let Some(previous) = previous {
-            mem::write(out.addr() + previous, &u32::try_from(at - previous).unwrap_or(0))?;
-        }
-        previous = Some(at);
-        at = (at + need).next_multiple_of(8);
+    match listing::fill(&find, format, out, size, false)? {
+        Filled::Bytes(_) => Ok(()),
+        Filled::End => Err(WinError::Code(f::ERROR_NO_MORE_FILES)),
+        Filled::TooSmall => Err(WinError::Code(f::ERROR_MORE_DATA)),
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod attributes;
 pub(crate) mod change;
 pub(crate) mod find;
 pub(crate) mod information;
+pub(crate) mod listing;
 pub(crate) mod overlapped;
 pub(crate) mod paths;
 pub(crate) mod volumes;
