@@ -325,11 +325,18 @@ fn the_last_pages_of_a_stack_are_used() {
 fn an_allocation_that_the_teb_names_grows_like_a_stack() {
     let memory = Memory::new(8, true);
     let range = memory
-        .allocate(&Allocation { size: 0x10_0000, kind: MEM_RESERVE, protect: PAGE_READWRITE, ..Default::default() })
+        .allocate(&Allocation {
+            size: 0x10_0000,
+            kind: MEM_RESERVE,
+            protect: PAGE_READWRITE,
+            ..Default::default()
+        })
         .unwrap();
     let (bottom, base) = (range.base, range.base + range.size);
     let top = |address, size, protect| {
-        memory.allocate(&Allocation { address, size, kind: MEM_COMMIT, protect, ..Default::default() }).unwrap()
+        memory
+            .allocate(&Allocation { address, size, kind: MEM_COMMIT, protect, ..Default::default() })
+            .unwrap()
     };
     top(base - PAGE, PAGE, PAGE_READWRITE);
     top(base - 2 * PAGE, PAGE, PAGE_READWRITE | PAGE_GUARD);

@@ -241,7 +241,14 @@ fn position(cx: &Cx, offset: Ptr<u64>) -> Nt<Position> {
 }
 
 /// Tells the end of an operation: the status block, the event, the completion port.
-pub(crate) fn finish(cx: &Cx, file: &FileObject, event: Handle, context: u64, io: Out<IoStatus>, end: IoEnd) -> Nt<()> {
+pub(crate) fn finish(
+    cx: &Cx,
+    file: &FileObject,
+    event: Handle,
+    context: u64,
+    io: Out<IoStatus>,
+    end: IoEnd,
+) -> Nt<()> {
     put(cx, io.ptr(), IoStatus::new(end.status, end.information))?;
     let event = if event.is_null() {
         None
@@ -360,13 +367,7 @@ fn signed(value: u64) -> i64 {
 }
 
 /// Writes an answer of fixed size.
-pub(crate) fn answer<T: GuestData>(
-    cx: &Cx,
-    io: Out<IoStatus>,
-    out: Ptr<u8>,
-    room: u32,
-    value: T,
-) -> Nt<()> {
+pub(crate) fn answer<T: GuestData>(cx: &Cx, io: Out<IoStatus>, out: Ptr<u8>, room: u32, value: T) -> Nt<()> {
     let size = cx.size_of::<T>();
     if (room as usize) < size {
         return status(f::STATUS_INFO_LENGTH_MISMATCH);
