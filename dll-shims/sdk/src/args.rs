@@ -280,7 +280,13 @@ impl Arg for Func {
         Self(args.pointer())
     }
     fn show(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
-        show_pointer(args, out)
+        match args.pointer() {
+            0 => out.write_str("NULL"),
+            p => match Cx::with_current(|cx| cx.modules().describe(p)) {
+                Some(place) => out.write_str(&place),
+                None => write!(out, "{p:#x}"),
+            },
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! Reads the metadata files into a [`Model`].
 //!
-//! Types are taken as functions refer to them, so that the table holds nothing that no function leads to. Where a function
+//! Types are taken as functions refer to them, by name or by an information class, so that the table holds nothing that no function
+//! leads to. Where a function
 //! or structure differs between processors the x86-64 one counts; structures remember the x86 one beside it.
 
-use std::collections::HashMap;
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use transom_sigs::format as f;
+use transom_sigs::{class, format as f};
 use windows_metadata::reader::{
     BufferRelationship, Field, File, HasAttributes, Index, Item, MethodDef, MethodParam, TypeCategory,
     TypeDef,
@@ -48,6 +49,7 @@ pub(crate) fn read(folder: &Path) -> Result<Model, String> {
         }
     }
     reader.model.functions = functions.into_values().collect();
+    reader.behind_classes();
     Ok(reader.model)
 }
 
@@ -92,6 +94,27 @@ impl<'a> Reader<'a> {
         self.model.types.push(kind);
         self.known.insert(key, self.model.types.len() - 1);
         self.model.types.len() - 1
+    }
+
+    /// Structures that no function names, because the information class that it is given decides what is in a buffer.
+    fn behind_classes(&mut self) {
+        let mut wanted: BTreeSet<String> = BTreeSet::new();
+        for kind in &self.model.types {
+            if let Kind::Enum { name, members, .. } = kind
+                && class::is_class(name)
+            {
+                wanted.extend(members.iter().flat_map(|(member, _)| class::structures(member)));
+            }
+        }
+        let found: Vec<(String, String)> = self
+            .x64
+            .iter_items()
+            .filter(|(_, name, item)| matches!(item, Item::Type(_)) && wanted.contains(*name))
+            .map(|(namespace, name, _)| (namespace.to_owned(), name.to_owned()))
+            .collect();
+        for (namespace, name) in found {
+            self.named(&namespace, &name);
+        }
     }
 
     fn function(&mut self, namespace: &str, method: MethodDef<'_>, name: &str, dll: &str) -> Function {

@@ -4,6 +4,7 @@
 //! `transom-metagen` from Microsoft's own metadata; [`mod@format`] describes the file. [`layout`] says where the fields of a structure
 //! lie for 32-bit and 64-bit programs. Printing values is not done here.
 
+pub mod class;
 pub mod format;
 pub mod layout;
 mod read;
@@ -175,6 +176,8 @@ pub struct Table {
     data: &'static [u8],
     /// Where the records of a function name are.
     functions: HashMap<&'static str, Vec<u32>>,
+    /// Structures and enumerations by name, made when first asked for.
+    names: OnceLock<HashMap<&'static str, TypeId>>,
 }
 
 impl Table {
@@ -233,6 +236,24 @@ impl Table {
             Type::Enum(e) if e.name == name => Some(e),
             _ => None,
         })
+    }
+
+    /// The structure or enumeration of this name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<TypeId> {
+        let names = self.names.get_or_init(|| {
+            let mut names = HashMap::new();
+            for (id, ty) in (0..).zip(&self.types) {
+                match ty {
+                    Type::Struct(Struct { name, .. }) | Type::Enum(Enum { name, .. }) => {
+                        names.entry(*name).or_insert(id)
+                    }
+                    _ => continue,
+                };
+            }
+            names
+        });
+        names.get(name).copied()
     }
 
     /// The typedef of this name. Slow: looks through all types.

@@ -1,6 +1,7 @@
 //! Decodes the file. Whatever is wrong with it, the answer is `None`.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use crate::format as f;
 use crate::{Constant, Enum, Extent, Function, Parameter, Primitive, Struct, Table, Type, TypeId, Typedef};
@@ -96,7 +97,7 @@ impl Table {
             let mut record = Cursor { data: cursor.bytes(len)?, at: 0 };
             functions.entry(record.name(&strings)?).or_default().push(at);
         }
-        Some(Self { strings, types, data, functions })
+        Some(Self { strings, types, data, functions, names: OnceLock::new() })
     }
 }
 

@@ -16,6 +16,7 @@ use transom_syscalls::object::{Kind, Object};
 
 use super::event::Event;
 use super::plan::Plan;
+use super::runtime;
 use super::value::is_handle;
 
 /// Descriptions, by handle: the object's address, if there is one, and the words.
@@ -70,6 +71,26 @@ impl Handles {
         self.with(cx, raw, |words| {
             let _ = write!(out, "{{{words}}}");
         });
+    }
+
+    /// Prints what a stream of the C runtime refers to, in braces, if that is known.
+    pub(super) fn stream(&self, cx: &Cx, at: u64, out: &mut String) {
+        if let Some(name) = runtime::standard_stream(at, cx.is_64()) {
+            let _ = write!(out, "{{{name}}}");
+            return;
+        }
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, words)) = known.get(&at) {
+            let _ = write!(out, "{{{words}}}");
+        }
+    }
+
+    /// A stream of the C runtime was opened, or asked for: says which in the result.
+    pub(super) fn opened_stream(&self, cx: &Cx, at: u64, event: &mut Event) {
+        if let Some(path) = first_text(event) {
+            self.remember(at, 0, format!("file {path}"));
+        }
+        self.stream(cx, at, &mut event.result);
     }
 
     fn with(&self, cx: &Cx, raw: u64, work: impl FnOnce(&str)) {
@@ -149,7 +170,9 @@ impl Handles {
         let mut label = String::new();
         match object(cx, handle, 0) {
             Some((address, Some(words))) => {
-                let named = first_text(event).filter(|_| !words.contains(' ') && words != "console");
+                let named = first_text(event).filter(|_| {
+                    !words.contains(' ') && !matches!(words.as_str(), "console" | "NUL" | "stdin")
+                });
                 let words = named.map_or(words.clone(), |name| format!("{words} {name}"));
                 label.clone_from(&words);
                 self.remember(handle, address, words);

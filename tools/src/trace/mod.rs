@@ -5,20 +5,26 @@
 //! report. In the child, the [`recorder`] sees every call and has it printed: [`plan`] and [`show`] know what a function's
 //! arguments are, [`value`] and [`text`] print them, [`handles`] says what handles refer to, [`line`] puts a call together.
 
+mod address;
 mod chrome;
 mod event;
 mod filter;
 mod handles;
 mod line;
+mod meaning;
 mod options;
 mod plan;
 mod recorder;
 mod report;
+mod runtime;
+mod sets;
 mod settings;
 mod show;
 mod spool;
+mod structure;
 mod summary;
 mod text;
+mod time;
 mod value;
 
 use std::fs::File;

@@ -8,6 +8,7 @@ use transom_sigs::format as flags;
 use transom_sigs::{Function, Primitive, Table, Type, TypeId};
 
 use super::filter::{is_crt, stem};
+use super::meaning::{self, Sense};
 use super::value::is_handle;
 
 /// How an argument travels.
@@ -34,6 +35,8 @@ pub(super) enum Outcome {
     Plain,
     /// Zero is failure.
     ZeroFails,
+    /// A null pointer is failure.
+    NullFails,
     /// Zero may be failure: it is if the last error changed.
     ZeroMayFail,
     /// One of these is failure.
@@ -57,7 +60,13 @@ pub(super) struct Plan {
     pub(super) function: Option<Function>,
     pub(super) passing: Vec<Passing>,
     pub(super) types: Vec<TypeId>,
+    /// What parameters mean beyond their types.
+    pub(super) senses: Vec<Sense>,
+    /// The type of the result.
+    pub(super) returns: Option<TypeId>,
     pub(super) outcome: Outcome,
+    /// Position of the IO_STATUS_BLOCK, which tells how much was transferred.
+    pub(super) status_block: Option<usize>,
     /// Position of the parameter that tells how much was read.
     pub(super) transferred: Option<usize>,
     /// Closes the handle that is its first argument.
@@ -93,7 +102,10 @@ impl Plan {
             name: callee.name.as_str().into(),
             passing: parameters.iter().map(|p| passing(table, p.ty, machine)).collect(),
             types: parameters.iter().map(|p| p.ty).collect(),
+            senses: function.as_ref().map(|f| meaning::parameters(table, f)).unwrap_or_default(),
+            returns: function.as_ref().map(|f| meaning::result(table, f)),
             outcome,
+            status_block: parameters.iter().position(|p| p.name == "IoStatusBlock"),
             transferred,
             closes: matches!(
                 callee.name.as_str(),
@@ -117,6 +129,8 @@ fn outcome(table: &Table, f: &Function) -> Outcome {
         Type::Typedef(def) => match def.name {
             "NTSTATUS" | "HRESULT" => Outcome::Negative,
             "BOOL" | "BOOLEAN" if f.sets_last_error => Outcome::ZeroFails,
+            // They return what could not be freed.
+            "HLOCAL" | "HGLOBAL" if f.name.ends_with("Free") => Outcome::Plain,
             _ if f.sets_last_error && is_handle(def) && !def.invalid.is_empty() => {
                 Outcome::Invalid(def.invalid.clone())
             }
@@ -129,9 +143,30 @@ fn outcome(table: &Table, f: &Function) -> Outcome {
             Outcome::MinusOne
         }
         Type::Primitive(Primitive::Void) => Outcome::Plain,
+        Type::Enum(e) if e.name == "WAIT_EVENT" => Outcome::MinusOne,
+        Type::Primitive(Primitive::U32) if f.sets_last_error && minus_one(f.name) => Outcome::MinusOne,
+        Type::Delegate("FARPROC") => Outcome::NullFails,
+        // Storage of a thread may hold nothing.
+        Type::Pointer(_) if f.sets_last_error && !f.name.ends_with("GetValue") => Outcome::NullFails,
         _ if f.sets_last_error => Outcome::ZeroMayFail,
         _ => Outcome::Plain,
     }
+}
+
+/// Functions that answer with all ones when they fail.
+fn minus_one(name: &str) -> bool {
+    name.starts_with("GetFileAttributes")
+        || matches!(
+            name,
+            "GetFileSize"
+                | "GetCompressedFileSizeW"
+                | "GetCompressedFileSizeA"
+                | "SetFilePointer"
+                | "TlsAlloc"
+                | "FlsAlloc"
+                | "SuspendThread"
+                | "ResumeThread"
+        )
 }
 
 fn passing(table: &Table, ty: TypeId, machine: Machine) -> Passing {

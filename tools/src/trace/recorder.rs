@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,7 +20,7 @@ use super::plan::{Outcome, Plan, fetch};
 use super::settings::{Form, Settings};
 use super::spool::Spool;
 use super::value::{Annotate, Style, Values, is_handle};
-use super::{line, show};
+use super::{line, runtime, show};
 
 /// Words of an unknown function.
 const WORDS: usize = 4;
@@ -194,7 +195,7 @@ impl Recorder {
         call: &mut Pending,
     ) {
         let annotate: Annotate<'_> = &|def, raw, out| self.handles.annotate(cx, def, raw, out);
-        let values = Values { table: self.table, style: self.style(cx), annotate };
+        let values = Values { table: self.table, style: self.style(cx), function: &plan.name, annotate };
         let ansi = callee.shim.is_some_and(|s| s.ansi);
         let method = callee.shim.is_some_and(|s| s.method);
         let mut args = Args::new(frame, ansi, method);
@@ -211,7 +212,9 @@ impl Recorder {
             for parameter in shim.parameters {
                 let out = call.event.args.push(Cow::Borrowed(parameter.name));
                 let _ = (parameter.show)(&mut args, out);
-                show::runtime_string(&values, plan, parameter.name, out);
+                runtime::argument(&values, plan, parameter.name, out, |at, out| {
+                    self.handles.stream(cx, at, out)
+                });
             }
         } else {
             for i in 0..WORDS {
@@ -225,7 +228,7 @@ impl Recorder {
     /// Prints the result and what the function filled.
     fn outcome(&self, cx: &Cx, frame: &Frame, callee: &'static Callee, plan: &Plan, call: &mut Pending) {
         let annotate: Annotate<'_> = &|def, raw, out| self.handles.annotate(cx, def, raw, out);
-        let values = Values { table: self.table, style: self.style(cx), annotate };
+        let values = Values { table: self.table, style: self.style(cx), function: &plan.name, annotate };
         let wide = cx.is_64();
         let raw = if wide { frame.result } else { frame.result & 0xFFFF_FFFF };
         show::judge(&values, plan, cx, raw, call.last_error, call.errno, &mut call.event);
@@ -234,12 +237,17 @@ impl Recorder {
                 self.handles.note(cx, self.table, plan, function, &call.words, raw, &mut call.event);
             }
             for (i, parameter) in function.parameters.iter().enumerate() {
-                if let Some(out) = call.event.args.value(i) {
-                    show::after(&values, plan, parameter, i, &call.words, call.event.failed, out);
+                if let Some(out) = call.event.args.value(i).filter(|_| !call.event.failed) {
+                    show::after(&values, plan, parameter, i, &call.words, raw, out);
                 }
             }
             let result = &mut call.event.result;
-            match self.table.ty(function.returns) {
+            let returns = plan.returns.unwrap_or(function.returns);
+            match self.table.ty(returns) {
+                // Handles that stand for the caller itself.
+                _ if matches!(function.name, "GetCurrentProcess" | "GetCurrentThread") => {
+                    let _ = write!(result, "(HANDLE){}", super::value::low32(raw).cast_signed());
+                }
                 Type::Typedef(def) if is_handle(def) && call.event.failed && raw == 0 => {
                     result.push_str("NULL")
                 }
@@ -250,14 +258,17 @@ impl Recorder {
                 _ if call.event.failed && plan.outcome == Outcome::ErrorCode => {}
                 _ => {
                     let full = frame.result & 0xFFFF_FFFF | frame.result_high << 32;
-                    let size = self.table.layout(function.returns, wide).size;
+                    let size = self.table.layout(returns, wide).size;
                     let value = if !wide && size == 8 { full } else { raw };
-                    values.value(result, function.returns, value, 0);
+                    values.value(result, returns, value, 0);
                 }
             }
         } else if let Some(shim) = callee.shim {
             let crt = plan.outcome == Outcome::Errno;
             show::by_shape(&mut call.event.result, shim.returns, crt, frame, raw, &values);
+            if raw != 0 && (plan.name.contains("fopen") || plan.name.contains("iob_func")) {
+                self.handles.opened_stream(cx, raw, &mut call.event);
+            }
         }
     }
 }

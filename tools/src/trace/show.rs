@@ -7,11 +7,14 @@ use std::sync::OnceLock;
 use transom_sdk::{Cx, Frame, Shape, mem};
 use transom_sigs::format as flags;
 use transom_sigs::{Extent, Parameter, Primitive, Table, Type, TypeId};
+use windows_sys::Win32::Networking::WinSock::{IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET};
+use windows_sys::Win32::System::Registry::{REG_EXPAND_SZ, REG_MULTI_SZ, REG_SZ};
 
 use super::event::Event;
+use super::meaning::{self, Sense};
 use super::plan::{Outcome, Plan};
-use super::text;
-use super::value::{Values, integer, low32, pointer};
+use super::value::{Values, enumeration, integer, low32, pointer};
+use super::{runtime, text};
 
 /// Frames of a call stack.
 const FRAMES: usize = 32;
@@ -53,8 +56,11 @@ pub(super) fn before(
     out: &mut String,
 ) {
     let raw = words[position];
+    if sensible(values, plan, position, words, out) {
+        return;
+    }
     if let Some(wide) = string_type(values.table, parameter.ty) {
-        if is_out(parameter) {
+        if is_out(parameter) && !parameter.is(flags::PARAM_IN) {
             return pointer(out, raw);
         }
         let exact = match parameter.extent {
@@ -80,6 +86,92 @@ pub(super) fn before(
     }
 }
 
+/// Prints an argument that means more than its type says; false if this one does not, or only once the function has filled it.
+fn sensible(values: &Values<'_>, plan: &Plan, position: usize, words: &[u64], out: &mut String) -> bool {
+    let raw = words[position];
+    let size = values.table.layout(plan.types[position], values.style.wide).size;
+    match plan.senses.get(position) {
+        Some(Sense::Named(set)) if target(values.table, plan.types[position]).is_none() => {
+            enumeration(out, set, raw, size, "");
+        }
+        Some(Sense::Option(level, sets)) => {
+            let name = match words.get(*level).copied().map(low32) {
+                Some(level) if level == SOL_SOCKET.cast_unsigned() => &sets[0],
+                Some(level) if level == IPPROTO_TCP.cast_unsigned() => &sets[1],
+                Some(level) if level == IPPROTO_IPV6.cast_unsigned() => &sets[2],
+                _ => return false,
+            };
+            enumeration(out, name, raw, size, "");
+        }
+        Some(Sense::Timeout) if low32(raw) == u32::MAX => out.push_str("INFINITE"),
+        Some(Sense::Version) => {
+            let _ = write!(out, "{}.{}", raw & 0xFF, raw >> 8 & 0xFF);
+        }
+        Some(Sense::Character) if raw != 0 => text::bytes(raw, 1, 1, out),
+        _ => return false,
+    }
+    true
+}
+
+/// Prints a filled argument that means more than its type says; false if this one does not.
+fn sensible_after(
+    values: &Values<'_>,
+    plan: &Plan,
+    position: usize,
+    words: &[u64],
+    result: u64,
+    out: &mut String,
+) -> bool {
+    let raw = words[position];
+    match plan.senses.get(position) {
+        Some(Sense::Named(set)) => {
+            let Ok(value) = mem::read::<u32>(raw) else { return false };
+            out.clear();
+            out.push('[');
+            enumeration(out, set, value.into(), 4, "");
+            out.push(']');
+        }
+        Some(Sense::Class(class)) => {
+            let member = match values.table.ty(plan.types[*class]) {
+                Type::Enum(e) => {
+                    e.members.iter().find(|m| low32(m.value.cast_unsigned()) == low32(words[*class]))
+                }
+                _ => None,
+            };
+            let Some(ty) = member.and_then(|m| meaning::structure(values.table, m.name, &plan.name)) else {
+                return false;
+            };
+            out.clear();
+            values.pointee(out, ty, raw, None, 0);
+        }
+        Some(Sense::Registry(kind)) => {
+            let text = mem::read::<u32>(words[*kind])
+                .is_ok_and(|k| matches!(k, REG_SZ | REG_EXPAND_SZ | REG_MULTI_SZ));
+            if !text || plan.name.ends_with('A') {
+                return false;
+            }
+            out.clear();
+            values.string(out, raw, true, None);
+        }
+        Some(Sense::ResultLong) => {
+            let Some(wide) = string_type(values.table, plan.types[position]) else { return false };
+            // No room was given if it asked for the length only.
+            if words.get(position + 1).copied().map(low32) == Some(0) {
+                return true;
+            }
+            out.clear();
+            let units = u64::from(low32(result));
+            let size = if wide { 2 } else { 1 };
+            // The NUL counts if the source had one.
+            let last = mem::read::<u8>(raw + units.saturating_sub(1) * size).unwrap_or(1);
+            let units = if last == 0 { units.saturating_sub(1) } else { units };
+            values.string(out, raw, wide, usize::try_from(units).ok());
+        }
+        _ => return false,
+    }
+    true
+}
+
 /// A value that is not a pointer; structures that fit a register by field, handles of the current process by name.
 fn by_value(values: &Values<'_>, parameter: &Parameter, raw: u64, out: &mut String) {
     let table = values.table;
@@ -89,8 +181,16 @@ fn by_value(values: &Values<'_>, parameter: &Parameter, raw: u64, out: &mut Stri
             if low == u32::MAX && parameter.name.contains("Process") {
                 return out.push_str("GetCurrentProcess()");
             }
-            if low == u32::MAX - 1 && raw > 0x7FFF_FFFF {
-                return out.push_str("GetCurrentThread()");
+            // Pseudo handles, by the functions that give them.
+            let pseudo = match low.cast_signed() {
+                -2 => "GetCurrentThread()",
+                -4 => "GetCurrentProcessToken()",
+                -5 => "GetCurrentThreadToken()",
+                -6 => "GetCurrentThreadEffectiveToken()",
+                _ => "",
+            };
+            if !pseudo.is_empty() && raw > 0x7FFF_FFFF {
+                return out.push_str(pseudo);
             }
             values.value(out, parameter.ty, raw, 0);
         }
@@ -116,31 +216,49 @@ pub(super) fn after(
     parameter: &Parameter,
     position: usize,
     words: &[u64],
-    failed: bool,
+    result: u64,
     out: &mut String,
 ) {
     let raw = words[position];
-    if raw < 0x1_0000 || !is_out(parameter) || failed {
+    if raw < 0x1_0000 || !is_out(parameter) || sensible_after(values, plan, position, words, result, out) {
         return;
     }
     let capacity = values.extent(parameter.extent, words, &plan.types);
     if let Some(wide) = string_type(values.table, parameter.ty) {
-        if capacity == Some(0) {
+        // What it read is what it was before the call, on the line already.
+        if capacity == Some(0) || parameter.is(flags::PARAM_IN) {
             return;
         }
         out.clear();
-        return values.string(out, raw, wide, None);
+        // Not all that fit is filled: of bytes nobody wants to see what lies behind the NUL.
+        return values.string(
+            out,
+            raw,
+            wide,
+            capacity.filter(|_| wide).and_then(|n| usize::try_from(n).ok()),
+        );
     }
     let Some(to) = target(values.table, parameter.ty) else { return };
     out.clear();
     let done = plan.transferred.filter(|&i| i != position).and_then(|i| words.get(i)).filter(|p| **p != 0);
     let done = done.and_then(|p| mem::read::<u32>(*p).ok()).map(u64::from);
+    let done =
+        done.or_else(|| plan.status_block.and_then(|i| words.get(i)).and_then(|at| information(*at, values)));
     match (parameter.extent, capacity) {
         (Some(_), Some(n)) if is_bytes(values.table, to) => {
             text::bytes(raw, done.map_or(n, |d| d.min(n)), values.style.limit, out);
         }
         (Some(Extent::Sized(_)), _) => values.pointee(out, to, raw, None, 0),
         (_, count) => values.pointee(out, to, raw, count, 0),
+    }
+}
+
+/// How many bytes an IO_STATUS_BLOCK says were transferred.
+fn information(at: u64, values: &Values<'_>) -> Option<u64> {
+    if values.style.wide {
+        mem::read::<u64>(at + 8).ok()
+    } else {
+        mem::read::<u32>(at + 4).ok().map(u64::from)
     }
 }
 
@@ -159,7 +277,7 @@ fn error_names() -> &'static HashMap<u32, &'static str> {
 }
 
 /// `ERROR_PATH_NOT_FOUND (3)`.
-fn error(out: &mut String, code: u32) {
+pub(super) fn error(out: &mut String, code: u32) {
     match error_names().get(&code) {
         Some(name) => {
             let _ = write!(out, "{name} ({code})");
@@ -169,30 +287,6 @@ fn error(out: &mut String, code: u32) {
         }
     }
 }
-
-/// Microsoft's names of `errno` values that file functions and conversions give.
-const ERRNO: [(i32, &str); 20] = [
-    (1, "EPERM"),
-    (2, "ENOENT"),
-    (4, "EINTR"),
-    (5, "EIO"),
-    (7, "E2BIG"),
-    (8, "ENOEXEC"),
-    (9, "EBADF"),
-    (10, "ECHILD"),
-    (11, "EAGAIN"),
-    (12, "ENOMEM"),
-    (13, "EACCES"),
-    (17, "EEXIST"),
-    (18, "EXDEV"),
-    (22, "EINVAL"),
-    (24, "EMFILE"),
-    (28, "ENOSPC"),
-    (32, "EPIPE"),
-    (33, "EDOM"),
-    (34, "ERANGE"),
-    (41, "ENOTEMPTY"),
-];
 
 /// Decides whether the call failed, and says why.
 pub(super) fn judge(
@@ -212,6 +306,7 @@ pub(super) fn judge(
     let failed = match &plan.outcome {
         Outcome::Plain => false,
         Outcome::ZeroFails => low == 0,
+        Outcome::NullFails => raw == 0,
         Outcome::ZeroMayFail => (raw == 0 || low == u32::MAX) && code != last_error && code != 0,
         Outcome::Invalid(list) => list.iter().any(|v| is(*v)) || raw == 0,
         Outcome::MinusOne => low == u32::MAX,
@@ -224,14 +319,11 @@ pub(super) fn judge(
         Outcome::Negative => low.cast_signed() < 0,
         Outcome::Errno => {
             let now = cx.errno();
-            let changed =
-                now != 0 && now != errno && (raw == 0 || low == u32::MAX || low.cast_signed() == now);
+            let gives = raw == 0 || low == u32::MAX || low.cast_signed() == now;
+            // Opening fails often, and often for the same reason as before.
+            let changed = now != 0 && gives && (now != errno || (raw == 0 && plan.name.contains("fopen")));
             if changed {
-                match ERRNO.iter().find(|(n, _)| *n == now) {
-                    Some((_, name)) => event.error.push_str(name),
-                    None => event.error.push_str("errno"),
-                }
-                let _ = write!(event.error, " ({now})");
+                runtime::errno(&mut event.error, now);
             }
             changed
         }
@@ -266,6 +358,7 @@ pub(super) fn by_shape(
             integer(out, raw);
             Ok(())
         }
+        Shape::Pointer if raw == 0 && crt && runtime::counts(values.function) => write!(out, "0"),
         Shape::Pointer => {
             pointer(out, raw);
             Ok(())
@@ -282,23 +375,6 @@ pub(super) fn by_shape(
             None => write!(out, "{low:#x}"),
         },
     };
-}
-
-/// The C runtime's string functions take pointers as pointers; those that they read are strings all the same.
-pub(super) fn runtime_string(values: &Values<'_>, plan: &Plan, parameter: &str, out: &mut String) {
-    let name = plan.name.trim_start_matches('_');
-    let wide = name.starts_with("wcs");
-    let written =
-        ["dest", "dst", "to", "buffer", "out", "end", "tail"].iter().any(|n| parameter.starts_with(n));
-    let reads = wide || (name.starts_with("str") && name != "strftime");
-    if !reads || written || plan.outcome != Outcome::Errno {
-        return;
-    }
-    let address = out.strip_prefix("0x").and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    if let Some(address) = address.filter(|a| *a >= 0x1_0000) {
-        out.clear();
-        values.string(out, address, wide, None);
-    }
 }
 
 /// The places that led to a call, innermost first.

@@ -86,6 +86,9 @@ pub(super) fn bytes(addr: u64, len: u64, limit: usize, out: &mut String) {
 }
 
 fn quoted(bytes: &[u8], cut: bool, out: &mut String) {
+    if is_binary(bytes) {
+        return hexadecimal(bytes, cut, out);
+    }
     out.push('"');
     for chunk in bytes.utf8_chunks() {
         escape(chunk.valid().chars(), out);
@@ -94,4 +97,41 @@ fn quoted(bytes: &[u8], cut: bool, out: &mut String) {
         }
     }
     out.push_str(if cut { "\"..." } else { "\"" });
+}
+
+/// Whether bytes are no text: a quarter of them or more are neither printable nor part of UTF-8.
+fn is_binary(bytes: &[u8]) -> bool {
+    let control = |c: &char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    let odd: usize =
+        bytes.utf8_chunks().map(|c| c.valid().chars().filter(control).count() + c.invalid().len()).sum();
+    odd > 0 && odd * 4 >= bytes.len()
+}
+
+/// Bytes that are no text take more room: fewer are shown.
+fn hexadecimal(bytes: &[u8], cut: bool, out: &mut String) {
+    let shown = bytes.len().min((bytes.len() / 3).max(24));
+    out.push_str("x\"");
+    for (i, byte) in bytes[..shown].iter().enumerate() {
+        let _ = write!(out, "{}{byte:02x}", if i == 0 { "" } else { " " });
+    }
+    out.push_str(if cut || shown < bytes.len() { "\"..." } else { "\"" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8], cut: bool) -> String {
+        let mut out = String::new();
+        quoted(bytes, cut, &mut out);
+        out
+    }
+
+    #[test]
+    fn bytes_as_text_or_as_numbers() {
+        assert_eq!(shown("h\u{e9}llo\r\n\"x\"\\".as_bytes(), false), "\"h\u{e9}llo\\r\\n\\\"x\\\"\\\\\"");
+        assert_eq!(shown(b"7z\xbc\xaf'\x1c\0\x04", true), "x\"37 7a bc af 27 1c 00 04\"...");
+        assert_eq!(shown(&[0; 64], false).matches("00").count(), 24);
+        assert_eq!(shown(b"", false), "\"\"");
+    }
 }

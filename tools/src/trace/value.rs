@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use transom_sdk::mem;
-use transom_sigs::{Enum, Extent, Primitive, Struct, Table, Type, TypeId, Typedef};
+use transom_sigs::{Constant, Enum, Extent, Primitive, Table, Type, TypeId, Typedef};
 
 use super::text;
 
@@ -18,13 +18,9 @@ pub(super) struct Style {
     pub(super) wide: bool,
 }
 
-/// A structure with at most so many fields is printed in full without being asked for.
-const SMALL: usize = 3;
-/// Structures inside structures.
-const DEPTH: u32 = 4;
 /// Elements of an array.
 const ELEMENTS: u64 = 8;
-/// Integers from here on are printed in hex.
+/// Integers from here on are printed in hex if they look like bit patterns: all ones above, or nothing in the low bytes.
 const LARGE: u64 = 0x10_0000;
 
 /// What names a handle's object.
@@ -34,6 +30,8 @@ pub(super) type Annotate<'a> = &'a dyn Fn(&Typedef, u64, &mut String);
 pub(super) struct Values<'a> {
     pub(super) table: &'static Table,
     pub(super) style: Style,
+    /// The function whose values they are.
+    pub(super) function: &'a str,
     pub(super) annotate: Annotate<'a>,
 }
 
@@ -43,7 +41,7 @@ fn size_of_type(table: &Table, ty: TypeId, wide: bool) -> u64 {
 }
 
 /// The low bytes of a value.
-fn low(raw: u64, size: u64) -> u64 {
+pub(super) fn low(raw: u64, size: u64) -> u64 {
     if size >= 8 { raw } else { raw & ((1 << (8 * size)) - 1) }
 }
 
@@ -60,7 +58,9 @@ fn signed(raw: u64, size: u64) -> i64 {
 }
 
 pub(super) fn integer(out: &mut String, value: u64) {
-    let _ = if value < LARGE { write!(out, "{value}") } else { write!(out, "{value:#x}") };
+    let ones = value >= 0xFFFF_0000 && (value <= 0xFFFF_FFFF || value >= 0xFFFF_FFFF_0000_0000);
+    let round = value >= LARGE && value.trailing_zeros() >= 12;
+    let _ = if ones || round { write!(out, "{value:#x}") } else { write!(out, "{value}") };
 }
 
 /// Whether a typedef is a kind of handle.
@@ -68,11 +68,27 @@ pub(super) fn is_handle(def: &Typedef) -> bool {
     def.closer.is_some() || (def.name.starts_with('H') && def.name != "HRESULT" && def.name != "HSTRING")
 }
 
-/// Prints a value of an enumeration.
-pub(super) fn enumeration(out: &mut String, set: &Enum, raw: u64, size: u64) {
+/// Prints a value of an enumeration, as an argument or result of a function. Of members with the same bits, those named after what the
+/// function is about come first: `CreateMutexEx` has MUTEX_MODIFY_STATE where `CreateEventEx` has EVENT_MODIFY_STATE.
+pub(super) fn enumeration(out: &mut String, set: &Enum, raw: u64, size: u64, function: &str) {
     let value = low(raw, size);
-    if let Some(member) = set.members.iter().find(|m| low(m.value.cast_unsigned(), size) == value) {
+    let akin = |name: &str| {
+        let topic = name.split('_').next().unwrap_or_default();
+        topic.len() > 3 && function.to_ascii_uppercase().contains(topic)
+    };
+    // In attributes of files it stands for something that is only there with SECURITY_SQOS_PRESENT.
+    let meant = |name: &str| name != "SECURITY_ANONYMOUS" || set.name.starts_with("SECURITY");
+    let same = || {
+        let named = |m: &&Constant| low(m.value.cast_unsigned(), size) == value && meant(m.name);
+        set.members.iter().filter(named)
+    };
+    if let Some(member) = same().find(|m| akin(m.name)).or_else(|| same().next()) {
         out.push_str(member.name);
+        return;
+    }
+    if set.name == "WAIT_EVENT" && matches!(value, 1..64 | 0x81..0xC0) {
+        let base = if value < 64 { "WAIT_OBJECT_0" } else { "WAIT_ABANDONED_0" };
+        let _ = write!(out, "{base}+{}", value & 0x3F);
         return;
     }
     if value == 0 || !set.flags {
@@ -87,8 +103,10 @@ pub(super) fn enumeration(out: &mut String, set: &Enum, raw: u64, size: u64) {
             let bits = low(m.value.cast_unsigned(), size);
             bits != 0 && bits & !left == 0
         });
-        let bits = |m: &transom_sigs::Constant| low(m.value.cast_unsigned(), size);
-        let Some((i, member)) = best.max_by_key(|(i, m)| (bits(m).count_ones(), usize::MAX - i)) else {
+        let bits = |m: &Constant| low(m.value.cast_unsigned(), size);
+        let Some((i, member)) =
+            best.max_by_key(|(i, m)| (akin(m.name), bits(m).count_ones(), usize::MAX - i))
+        else {
             break;
         };
         taken.push(i);
@@ -110,7 +128,7 @@ impl Values<'_> {
         let wide = self.style.wide;
         match self.table.ty(ty) {
             Type::Primitive(p) => self.primitive(out, *p, raw),
-            Type::Enum(set) => enumeration(out, set, raw, size_of_type(self.table, ty, wide)),
+            Type::Enum(set) => enumeration(out, set, raw, size_of_type(self.table, ty, wide), self.function),
             Type::Typedef(def) => self.typedef(out, def, raw, depth),
             Type::Pointer(_) | Type::Opaque(_) | Type::Interface(_) => pointer(out, raw),
             Type::Delegate(_) => function(out, raw),
@@ -137,9 +155,14 @@ impl Values<'_> {
                 integer(out, low(raw, 4));
                 Ok(())
             }
+            // Addresses and bit patterns come in this width, and sizes, which are small.
+            Primitive::U64 if raw >> 32 != 0 => write!(out, "{raw:#x}"),
             Primitive::U64 => {
                 integer(out, raw);
                 Ok(())
+            }
+            Primitive::USize | Primitive::Unknown if low(raw, pointer) >= LARGE => {
+                write!(out, "{:#x}", low(raw, pointer))
             }
             Primitive::USize | Primitive::Unknown => {
                 integer(out, low(raw, pointer));
@@ -151,7 +174,7 @@ impl Values<'_> {
         };
     }
 
-    fn typedef(&self, out: &mut String, def: &Typedef, raw: u64, depth: u32) {
+    pub(super) fn typedef(&self, out: &mut String, def: &Typedef, raw: u64, depth: u32) {
         match def.name {
             "BOOL" | "BOOLEAN" | "VARIANT_BOOL" => {
                 let size = size_of_type(self.table, def.target, self.style.wide);
@@ -172,7 +195,18 @@ impl Values<'_> {
                     def.constants.iter().find(|c| low(c.value.cast_unsigned(), size) == low(raw, size))
                 });
                 match known.flatten() {
+                    // STATUS_WAIT_0 is its name only where something is waited for.
+                    Some(_)
+                        if def.name == "NTSTATUS" && low32(raw) == 0 && !self.function.contains("Wait") =>
+                    {
+                        out.push_str("STATUS_SUCCESS");
+                    }
                     Some(constant) => out.push_str(constant.name),
+                    None if def.name == "HRESULT" && low(raw, 4) >> 16 == 0x8007 => {
+                        out.push_str("HRESULT_FROM_WIN32(");
+                        super::show::error(out, low32(raw & 0xFFFF));
+                        out.push(')');
+                    }
                     None if matches!(def.name, "NTSTATUS" | "HRESULT") => {
                         let _ = write!(out, "{:#x}", low(raw, size));
                     }
@@ -244,7 +278,7 @@ impl Values<'_> {
     }
 
     /// The value of a type in memory.
-    fn at(&self, out: &mut String, ty: TypeId, addr: u64, depth: u32) {
+    pub(super) fn at(&self, out: &mut String, ty: TypeId, addr: u64, depth: u32) {
         match self.table.ty(ty) {
             Type::Struct(s) => self.structure(out, s, addr, depth),
             Type::Primitive(Primitive::Guid) => guid(out, addr),
@@ -261,58 +295,17 @@ impl Values<'_> {
     }
 
     fn array(&self, out: &mut String, element: TypeId, count: u64, addr: u64, depth: u32) {
-        match self.table.ty(element) {
+        let element_type = match self.table.ty(element) {
+            Type::Typedef(def) => self.table.ty(def.target),
+            other => other,
+        };
+        match element_type {
             Type::Primitive(Primitive::Char) => {
                 text::wide(addr, usize::try_from(count).ok(), self.style.limit, out);
             }
             Type::Primitive(Primitive::I8) => text::narrow(addr, self.style.limit, out),
             Type::Primitive(Primitive::U8) => text::bytes(addr, count, self.style.limit, out),
             _ => self.pointee(out, element, addr, Some(count), depth),
-        }
-    }
-
-    fn structure(&self, out: &mut String, s: &Struct, addr: u64, depth: u32) {
-        match s.name {
-            "UNICODE_STRING" => return self.counted(out, addr, true),
-            "STRING" | "ANSI_STRING" => return self.counted(out, addr, false),
-            _ => {}
-        }
-        let shown = self.table.structure(s, self.style.wide);
-        let in_full = self.style.expand || shown.fields.len() <= SMALL || s.name == "OBJECT_ATTRIBUTES";
-        if !in_full || depth >= DEPTH {
-            let _ = write!(out, "&{}{{...}}", s.name);
-            return;
-        }
-        out.push('{');
-        for (n, (name, ty, at)) in self.table.fields(s, self.style.wide).enumerate() {
-            out.push_str(if n == 0 { "" } else { ", " });
-            out.push_str(name);
-            out.push('=');
-            match self.table.ty(ty) {
-                Type::Pointer(to) if s.name == "OBJECT_ATTRIBUTES" => {
-                    let target = mem::read::<u64>(addr + at).unwrap_or(0);
-                    let target = low(target, if self.style.wide { 8 } else { 4 });
-                    self.pointee(out, *to, target, None, depth + 1);
-                }
-                _ => self.at(out, ty, addr + at, depth + 1),
-            }
-        }
-        out.push('}');
-    }
-
-    /// A UNICODE_STRING or STRING.
-    fn counted(&self, out: &mut String, addr: u64, wide: bool) {
-        let len = mem::read::<u16>(addr).unwrap_or(0);
-        let text = if self.style.wide {
-            mem::read::<u64>(addr + 8).unwrap_or(0)
-        } else {
-            mem::read::<u32>(addr + 4).unwrap_or(0).into()
-        };
-        let units = usize::from(if wide { len / 2 } else { len });
-        if text == 0 || units == 0 {
-            out.push_str(if text == 0 { "NULL" } else { "\"\"" });
-        } else {
-            self.string(out, text, wide, Some(units));
         }
     }
 
