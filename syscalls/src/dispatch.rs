@@ -7,10 +7,11 @@
 //!
 //! Per thread: a list of entries under a lock, and an event that interrupts its wait when the list has changed. An entry's
 //! action runs while the `running` lock is held, and [`cancel`] takes that lock: after it, the action neither runs nor
-//! will.
+//! will. The thread may be in a wait for the object still, and take a signal that nobody wants any more; so [`cancel`] also waits
+//! for the thread's next round, before which such a signal is given back.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::object::Object;
 use crate::status::Result;
@@ -62,6 +63,9 @@ struct Dispatcher {
     entries: Mutex<Vec<Entry>>,
     running: Mutex<()>,
     changed: Arc<Event>,
+    /// How often the list was looked at. Changes with the entries locked.
+    rounds: Mutex<u64>,
+    next_round: Condvar,
 }
 
 static DISPATCHERS: Mutex<Vec<Arc<Dispatcher>>> = Mutex::new(Vec::new());
@@ -112,6 +116,8 @@ fn place_for(entry: &Entry) -> Result<Arc<Dispatcher>> {
         entries: Mutex::default(),
         running: Mutex::default(),
         changed: Event::new(false, false),
+        rounds: Mutex::default(),
+        next_round: Condvar::new(),
     });
     let run = Arc::clone(&dispatcher);
     crate::thread::spawn_service("transom-dispatch", move || run.run())?;
@@ -120,17 +126,22 @@ fn place_for(entry: &Entry) -> Result<Arc<Dispatcher>> {
 }
 
 /// Ends a registration; whether it was there still. Afterwards its action neither runs nor will. Not to be called from
-/// an action. The thread may take a signal of the object even after this, and then gives it back.
+/// an action.
 pub fn cancel(id: Id) -> bool {
     let all = lock(&DISPATCHERS).clone();
     all.iter().any(|dispatcher| {
-        let _running = lock(&dispatcher.running);
+        let running = lock(&dispatcher.running);
         let mut entries = lock(&dispatcher.entries);
         let found = entries.iter().position(|e| e.id == id.0);
         if let Some(i) = found {
-            drop(entries.swap_remove(i));
+            let entry = entries.swap_remove(i);
+            let round = *lock(&dispatcher.rounds);
             drop(entries);
             dispatcher.changed.set();
+            if entry.object.is_some() {
+                drop(running);
+                dispatcher.wait_for_round_after(round);
+            }
         }
         found.is_some()
     })
@@ -154,7 +165,8 @@ impl Dispatcher {
         loop {
             let mut due = Deadline::Never;
             let mut objects: Vec<(u64, Arc<dyn Object>)> = Vec::new();
-            for entry in lock(&self.entries).iter() {
+            let entries = lock(&self.entries);
+            for entry in entries.iter() {
                 if let Some(object) = &entry.object {
                     objects.push((entry.id, Arc::clone(object)));
                 }
@@ -164,6 +176,9 @@ impl Dispatcher {
                     (a, _) => a,
                 };
             }
+            *lock(&self.rounds) += 1;
+            drop(entries);
+            self.next_round.notify_all();
             let changed = self.changed.wait_cell();
             let cells: Vec<&Cell> =
                 changed.into_iter().chain(objects.iter().filter_map(|(_, o)| o.wait_cell())).collect();
@@ -179,6 +194,13 @@ impl Dispatcher {
                 // Nobody asks a service thread to end, and its cells are fewer than the most.
                 Err(e) => log::error!("a dispatcher's wait failed: {e:?}"),
             }
+        }
+    }
+
+    fn wait_for_round_after(&self, round: u64) {
+        let mut rounds = lock(&self.rounds);
+        while *rounds == round {
+            rounds = self.next_round.wait(rounds).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

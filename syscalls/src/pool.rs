@@ -48,6 +48,8 @@ struct State<J> {
     taken: u64,
     /// Whether the stall timer is set.
     watched: bool,
+    /// Workers without a job end at once.
+    closed: bool,
 }
 
 impl<J: Send + 'static> Pool<J> {
@@ -66,6 +68,7 @@ impl<J: Send + 'static> Pool<J> {
                 maximum: DEFAULT_MAXIMUM,
                 taken: 0,
                 watched: false,
+                closed: false,
             }),
             queued,
             hire,
@@ -83,6 +86,17 @@ impl<J: Send + 'static> Pool<J> {
         let mut state = self.state();
         state.minimum = minimum;
         state.maximum = maximum.max(minimum).max(1);
+    }
+
+    /// Lets the workers end when the jobs that are queued are done.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        let idle = i32::try_from(state.idle).unwrap_or(i32::MAX);
+        drop(state);
+        if idle > 0 && self.queued.release(idle).is_err() {
+            log::debug!("workers of a closed pool end when they have been idle for long");
+        }
     }
 
     /// How many workers there are.
@@ -190,7 +204,13 @@ impl<J: Send + 'static> Pool<J> {
             match end {
                 Some(Ok(Waited::Object(_))) => {
                     state.taken += 1;
-                    let Some(job) = state.jobs.pop_front() else { continue };
+                    let Some(job) = state.jobs.pop_front() else {
+                        if state.closed {
+                            state.workers -= 1;
+                            return None;
+                        }
+                        continue;
+                    };
                     let watch = !state.jobs.is_empty() && state.idle == 0 && !state.watched;
                     state.watched |= watch;
                     let taken = state.taken;

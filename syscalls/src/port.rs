@@ -8,6 +8,7 @@
 //! The port's limit of threads running at once is kept, and told to who asks, but does not hold threads back: Linux does not
 //! say when a thread blocks. Threads are released in the order they came.
 
+use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::any::Any;
 use std::collections::VecDeque;
@@ -45,9 +46,13 @@ pub enum Got {
     Closed,
 }
 
+/// Takes packets as they come: quick, and on any thread.
+pub type Sink = Box<dyn Fn(Packet) + Send + Sync>;
+
 /// What a handle to a completion port refers to.
-#[derive(Debug)]
 pub struct CompletionPort {
+    /// Where packets go instead of the queue.
+    sink: Option<Sink>,
     packets: Cell,
     queue: Mutex<VecDeque<Packet>>,
     concurrency: u32,
@@ -58,7 +63,18 @@ impl CompletionPort {
     /// A new port. `concurrency` is what `CreateIoCompletionPort` was given; zero stands for the number of processors.
     #[must_use]
     pub fn new(concurrency: u32) -> Arc<Self> {
+        Self::make(concurrency, None)
+    }
+
+    /// A port that hands its packets on, for which nobody waits: that of a thread pool.
+    #[must_use]
+    pub fn with_sink(sink: Sink) -> Arc<Self> {
+        Self::make(0, Some(sink))
+    }
+
+    fn make(concurrency: u32, sink: Option<Sink>) -> Arc<Self> {
         Arc::new(Self {
+            sink,
             packets: Cell::new(Rule::Semaphore, 0, i32::MAX.cast_unsigned(), Scope::Private),
             queue: Mutex::default(),
             concurrency,
@@ -87,6 +103,10 @@ impl CompletionPort {
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES` with two thousand million packets queued.
     pub fn post(&self, packet: Packet) -> Result<()> {
+        if let Some(sink) = &self.sink {
+            sink(packet);
+            return Ok(());
+        }
         self.queue().push_back(packet);
         match self.packets.give(1) {
             Some((_, effect)) => {
@@ -126,6 +146,12 @@ impl CompletionPort {
             got += 1;
         }
         Ok(Got::Packets(got))
+    }
+}
+
+impl fmt::Debug for CompletionPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompletionPort").field("packets", &self.packets).finish_non_exhaustive()
     }
 }
 

@@ -81,3 +81,21 @@ fn a_wait_may_time_out_again_and_again_and_still_be_signalled() {
     while next(&ran) == Why::TimedOut {}
     assert!(cancel(id));
 }
+
+#[test]
+fn a_cancelled_wait_takes_no_signal() {
+    let event = Event::new(false, false);
+    for _ in 0..500 {
+        let registration = Registration {
+            object: Some(event.clone()),
+            due: Deadline::Never,
+            period: 0,
+            once: false,
+            action: Box::new(|_| {}),
+        };
+        let id = register(registration).unwrap();
+        assert!(cancel(id));
+        event.set();
+        assert!(event.reset(), "the signal was taken");
+    }
+}

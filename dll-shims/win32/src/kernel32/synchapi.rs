@@ -162,7 +162,7 @@ fn OpenEventW(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Handle> 
 
 /// Sets the specified event object to the signaled state.
 #[shim(kernel32)]
-fn SetEvent(cx: &Cx, event: Handle) -> Win32<()> {
+pub(crate) fn SetEvent(cx: &Cx, event: Handle) -> Win32<()> {
     cx.object::<Event>(event, t::EVENT_MODIFY_STATE)?.set();
     Ok(())
 }
@@ -213,7 +213,7 @@ fn OpenMutexW(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Handle> 
 
 /// Releases ownership of the specified mutex object.
 #[shim(kernel32)]
-fn ReleaseMutex(cx: &Cx, mutex: Handle) -> Win32<()> {
+pub(crate) fn ReleaseMutex(cx: &Cx, mutex: Handle) -> Win32<()> {
     cx.object::<Mutant>(mutex, 0)?.release()?;
     Ok(())
 }
@@ -252,7 +252,12 @@ fn OpenSemaphoreW(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Hand
 
 /// Increases the count of the specified semaphore object by a specified amount.
 #[shim(kernel32)]
-fn ReleaseSemaphore(cx: &Cx, semaphore: Handle, count: i32, previous: Option<Out<i32>>) -> Win32<()> {
+pub(crate) fn ReleaseSemaphore(
+    cx: &Cx,
+    semaphore: Handle,
+    count: i32,
+    previous: Option<Out<i32>>,
+) -> Win32<()> {
     let old = cx.object::<Semaphore>(semaphore, t::SEMAPHORE_MODIFY_STATE)?.release(count)?;
     if let Some(out) = previous {
         out.write(cx, old.cast_signed())?;

@@ -110,7 +110,7 @@ fn TryEnterCriticalSection(cx: &Cx, at: Ptr<CriticalSectionData>) -> Win32<u32> 
 
 /// Releases ownership of the specified critical section object.
 #[shim(kernel32, ntdll(RtlLeaveCriticalSection), leaf = transom_cpu::leaf::sync::leave_critical_section)]
-fn LeaveCriticalSection(cx: &Cx, at: Ptr<CriticalSectionData>) -> Nt<()> {
+pub(crate) fn LeaveCriticalSection(cx: &Cx, at: Ptr<CriticalSectionData>) -> Nt<()> {
     lock(cx, at, |s| {
         s.leave();
         Ok(())

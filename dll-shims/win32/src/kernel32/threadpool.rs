@@ -1,4 +1,4 @@
-//! The thread pool: work items of both generations, registered waits, timer queues.
+//! The thread pool: its threads and jobs, and the functions of the first generation: work items, registered waits, timer queues.
 //!
 //! Callbacks run on threads of one pool ([`transom_syscalls::pool`]), which begin with the first item. What waits for objects and
 //! times is the dispatcher ([`transom_syscalls::dispatch`]); its actions put jobs into the pool.
@@ -6,25 +6,37 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use transom_sdk::{Cx, Func, Handle, Out, Ptr, Status, ThreadStart, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Func, Handle, Out, Status, ThreadStart, Win32, WinError, foundation as f, shim};
 use transom_syscalls::dispatch::{self, Id, Registration, Why};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::object::{Kind, Object};
-use transom_syscalls::pool::{self, Pool};
+use transom_syscalls::pool::Pool;
 use transom_syscalls::thread::{Spawn, spawn};
 use transom_syscalls::wait::{Deadline, Event, monotonic_now};
 use windows_sys::Win32::System::Threading as t;
 
 use super::handleapi::real;
+use super::processthreadsapi::HOST_STACK;
 use super::synchapi::deadline;
+use super::threadpool_instance;
 
 /// What a pool thread does.
 pub(crate) struct Job {
     /// The guest function and its arguments.
     pub(crate) function: Func,
-    pub(crate) arguments: [u64; 4],
+    pub(crate) arguments: [u64; 6],
+    /// Whether the first argument is the callback's instance, which only the thread that runs it knows.
+    pub(crate) takes_instance: bool,
     /// What counts it, if anybody waits for its end.
     pub(crate) running: Option<Arc<Running>>,
+}
+
+impl Job {
+    /// A callback of the first generation, which nobody waits for.
+    pub(crate) fn plain(function: Func, arguments: [u64; 3]) -> Self {
+        let [a, b, c] = arguments;
+        Self { function, arguments: [a, b, c, 0, 0, 0], takes_instance: false, running: None }
+    }
 }
 
 /// Callbacks of one object that are queued or run.
@@ -50,7 +62,7 @@ impl Running {
     /// A job begins: whether it is to run.
     fn begin(&self) -> bool {
         let mut counts = self.lock();
-        counts.queued -= 1;
+        counts.queued = counts.queued.saturating_sub(1);
         if counts.cancelled > 0 {
             counts.cancelled -= 1;
             return false;
@@ -59,8 +71,22 @@ impl Running {
         true
     }
 
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         self.lock().running -= 1;
+        self.changed.notify_all();
+    }
+
+    /// Another job will come.
+    pub(crate) fn expect(&self) {
+        self.lock().queued += 1;
+    }
+
+    /// A job that was expected will not come.
+    pub(crate) fn expect_less(&self) {
+        let mut counts = self.lock();
+        counts.queued = counts.queued.saturating_sub(1);
+        counts.cancelled = counts.cancelled.min(counts.queued);
+        drop(counts);
         self.changed.notify_all();
     }
 
@@ -76,38 +102,43 @@ impl Running {
     }
 }
 
-/// The pool, once there is one.
+/// The process's pool, once there is one.
 #[derive(Default)]
-struct ThePool(OnceLock<Result<Arc<Pool<Job>>, Status>>);
+struct ThePool(OnceLock<Result<JobPool, Status>>);
 
-fn the_pool(cx: &Cx) -> Win32<Arc<Pool<Job>>> {
+/// A pool whose threads run guest code.
+pub(crate) type JobPool = Arc<Pool<Job>>;
+
+/// The pool that serves whoever has not made one.
+pub(crate) fn the_pool(cx: &Cx) -> Win32<JobPool> {
+    Ok(cx.state::<ThePool>().0.get_or_init(|| new_pool(cx)).clone()?)
+}
+
+/// A pool without threads.
+pub(crate) fn new_pool(cx: &Cx) -> Result<JobPool, Status> {
     let process = cx.process();
-    let made = cx.state::<ThePool>().0.get_or_init(|| {
-        Pool::new(Box::new(move |pool| {
-            const HOST_STACK: usize = 1 << 20;
-            let headers = process
-                .modules()
-                .program()
-                .and_then(|p| p.headers().map(|h| (h.stack_reserve, h.stack_commit)));
-            let (reserve, commit) = headers.unwrap_or((1 << 20, 1 << 12));
-            let memory = ThreadStart::new(process, reserve, commit)?;
-            let how = Spawn { host_stack: HOST_STACK, suspended: false };
-            spawn(how, move |_| memory.run(|cx| work(cx, &pool)).unwrap_or(u32::MAX)).map(drop)
-        }))
-    });
-    Ok(made.clone()?)
+    Pool::new(Box::new(move |pool| {
+        let headers =
+            process.modules().program().and_then(|p| p.headers().map(|h| (h.stack_reserve, h.stack_commit)));
+        let (reserve, commit) = headers.unwrap_or((1 << 20, 1 << 12));
+        let memory = ThreadStart::new(process, reserve, commit)?;
+        let how = Spawn { host_stack: HOST_STACK, suspended: false };
+        spawn(how, move |_| memory.run(|cx| work(cx, &pool)).unwrap_or(u32::MAX)).map(drop)
+    }))
 }
 
 /// A pool thread's life.
 fn work(cx: &Cx, pool: &Arc<Pool<Job>>) -> u32 {
     cx.modules().thread_attach(cx);
     while let Some(job) = pool.next() {
-        let Job { function, arguments, running } = job;
+        let Job { function, mut arguments, takes_instance, running } = job;
         if running.as_ref().is_none_or(|r| r.begin()) {
-            cx.call(function, &arguments);
-            if let Some(running) = running {
-                running.end();
+            let instance = threadpool_instance::begin(cx, running);
+            if takes_instance {
+                arguments[0] = instance;
             }
+            cx.call(function, &arguments);
+            threadpool_instance::end(cx);
         }
     }
     super::fibersapi::run_callbacks(cx);
@@ -116,36 +147,30 @@ fn work(cx: &Cx, pool: &Arc<Pool<Job>>) -> u32 {
     0
 }
 
-fn submit_to(pool: &Pool<Job>, job: Job) -> Result<(), Status> {
-    if let Some(running) = &job.running {
-        running.lock().queued += 1;
-    }
+/// Puts a job into a pool. On any thread.
+pub(crate) fn submit_to(pool: &Pool<Job>, job: Job) -> Result<(), Status> {
     let running = job.running.clone();
+    if let Some(running) = &running {
+        running.expect();
+    }
     pool.submit(job).inspect_err(|_| {
         if let Some(running) = &running {
-            running.lock().queued -= 1;
+            running.expect_less();
         }
     })
 }
 
-pub(crate) fn submit(cx: &Cx, job: Job) -> Win32<()> {
-    Ok(submit_to(&*the_pool(cx)?, job)?)
-}
-
-/// Puts jobs into the pool from threads that run no guest code.
-pub(crate) fn submitter(cx: &Cx) -> Win32<impl Fn(Job) + Send + use<>> {
-    let pool = the_pool(cx)?;
-    Ok(move |job| {
-        if let Err(e) = submit_to(&pool, job) {
-            log::warn!("a callback of the thread pool was lost: {e:?}");
-        }
-    })
+/// Puts a job into a pool; one that cannot be is a callback lost.
+pub(crate) fn submit_or_warn(pool: &Pool<Job>, job: Job) {
+    if let Err(e) = submit_to(pool, job) {
+        log::warn!("a callback of the thread pool was lost: {e:?}");
+    }
 }
 
 /// Queues a work item to a worker thread in the thread pool.
 #[shim(kernel32)]
 fn QueueUserWorkItem(cx: &Cx, function: Func, context: usize, _flags: u32) -> Win32<()> {
-    submit(cx, Job { function, arguments: [context as u64, 0, 0, 0], running: None })
+    Ok(submit_to(&*the_pool(cx)?, Job::plain(function, [context as u64, 0, 0]))?)
 }
 
 /// A registered wait, or a timer of a timer queue.
@@ -216,9 +241,7 @@ fn register(cx: &Cx, watch: Watch, function: Func, context: u64) -> Win32<Arc<Re
     let action = Box::new(move |why| {
         let timed_out = u64::from(why == Why::TimedOut);
         let running = Some(Arc::clone(&running));
-        if let Err(e) = submit_to(&pool, Job { function, arguments: [context, timed_out, 0, 0], running }) {
-            log::warn!("a callback of the thread pool was lost: {e:?}");
-        }
+        submit_or_warn(&pool, Job { running, ..Job::plain(function, [context, timed_out, 0]) });
     });
     let Watch { object, due, period, once } = watch;
     let id = dispatch::register(Registration { object, due, period, once, action })?;
@@ -360,12 +383,4 @@ fn DeleteTimerQueueEx(cx: &Cx, queue: Handle, completion: Handle) -> Win32<()> {
 #[shim(kernel32)]
 fn DeleteTimerQueue(cx: &Cx, queue: Handle) -> Win32<()> {
     DeleteTimerQueueEx(cx, queue, Handle::NULL)
-}
-
-/// The most threads that the pool has unless told otherwise.
-#[shim(kernel32)]
-fn SetThreadpoolThreadMaximum(cx: &Cx, _pool: Ptr<u8>, most: u32) {
-    if let Ok(pool) = the_pool(cx) {
-        pool.set_limits(0, (most as usize).min(pool::DEFAULT_MAXIMUM));
-    }
 }

@@ -3,35 +3,40 @@
 //! What programs hold (`PTP_WORK` and its like) is a number that names an object in this file's table.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use transom_sdk::{Cx, Func, Guest, Handle, Ptr, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Func, Guest, Handle, Ptr, Win32, foundation as f, shim};
 use transom_syscalls::dispatch::{self, Id, Registration, Why};
 use transom_syscalls::object::Object;
 use transom_syscalls::wait::Deadline;
 
 use super::handleapi::{real, value};
+use super::process_arg::word;
 use super::synchapi_timers::due_time;
-use super::threadpool::{Job, Running, submit, submitter};
+use super::threadpool::{Job, JobPool, Running, submit_or_warn, submit_to, the_pool};
+use super::threadpool_groups::pool_of;
 
 /// The head of TP_CALLBACK_ENVIRON, as far as it counts here.
 #[derive(Guest, Debug, Clone, Copy)]
 #[mirrors(head of windows_sys::Win32::System::Threading::TP_CALLBACK_ENVIRON_V3)]
 pub(crate) struct Environment {
     version: u32,
-    pool: Ptr<u8>,
+    pool: usize,
     cleanup_group: usize,
     cleanup_callback: Func,
 }
 
-/// A work, timer or wait object.
-struct Item {
-    function: Func,
-    context: u64,
+/// A work, timer, wait or I/O object.
+pub(super) struct Item {
+    pub(super) function: Func,
+    pub(super) context: u64,
     /// What a callback is passed as its object.
-    number: u64,
-    group: usize,
-    running: Arc<Running>,
+    pub(super) number: u64,
+    pub(super) pool: JobPool,
+    /// The cleanup group (0: none), and its callback.
+    pub(super) group: usize,
+    pub(super) group_callback: Func,
+    pub(super) running: Arc<Running>,
     registration: Mutex<Option<Id>>,
 }
 
@@ -44,59 +49,87 @@ struct State {
     last: u64,
 }
 
-fn number(cx: &Cx) -> u64 {
-    let mut state = cx.state::<Table>().0.lock().unwrap_or_else(PoisonError::into_inner);
+fn table(cx: &Cx) -> MutexGuard<'_, State> {
+    cx.state::<Table>().0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number that names nothing else of the thread pool's.
+pub(super) fn number(cx: &Cx) -> u64 {
+    let mut state = table(cx);
     state.last += 16;
     state.last
 }
 
-fn make(cx: &Cx, function: Func, context: usize, environment: Ptr<Environment>) -> Win32<usize> {
-    let group = if environment.is_null() { 0 } else { environment.read(cx)?.cleanup_group };
-    let number = number(cx);
-    let item = Item {
+/// Makes an object that is not in the table yet.
+pub(super) fn new_item(
+    cx: &Cx,
+    function: Func,
+    context: usize,
+    environment: Ptr<Environment>,
+) -> Win32<Arc<Item>> {
+    let environment = if environment.is_null() { None } else { Some(environment.read(cx)?) };
+    Ok(Arc::new(Item {
         function,
         context: context as u64,
-        number,
-        group,
+        number: number(cx),
+        pool: match &environment {
+            Some(e) if e.pool != 0 => pool_of(cx, e.pool)?,
+            _ => the_pool(cx)?,
+        },
+        group: environment.as_ref().map_or(0, |e| e.cleanup_group),
+        group_callback: environment.as_ref().map_or(Func(0), |e| e.cleanup_callback),
         running: Arc::default(),
         registration: Mutex::default(),
-    };
-    let mut state = cx.state::<Table>().0.lock().unwrap_or_else(PoisonError::into_inner);
-    state.items.insert(number, Arc::new(item));
-    super::process_arg::word(number)
+    }))
+}
+
+pub(super) fn make(
+    cx: &Cx,
+    function: Func,
+    context: usize,
+    environment: Ptr<Environment>,
+) -> Win32<Arc<Item>> {
+    let item = new_item(cx, function, context, environment)?;
+    table(cx).items.insert(item.number, Arc::clone(&item));
+    Ok(item)
 }
 
 /// The object of a number. A number that names none is a mistake of the program's which Windows answers with a crash; here
 /// nothing happens.
-fn item(cx: &Cx, number: usize) -> Option<Arc<Item>> {
-    let state = cx.state::<Table>().0.lock().unwrap_or_else(PoisonError::into_inner);
-    state.items.get(&(number as u64)).cloned()
+pub(super) fn item(cx: &Cx, number: usize) -> Option<Arc<Item>> {
+    table(cx).items.get(&(number as u64)).cloned()
+}
+
+/// The objects of a cleanup group.
+pub(super) fn members(cx: &Cx, group: usize) -> Vec<Arc<Item>> {
+    table(cx).items.values().filter(|i| i.group == group).cloned().collect()
 }
 
 impl Item {
-    fn job(&self, extra: u64) -> Job {
-        // The callback instance comes first: NULL, as nothing that takes one needs it here.
-        let arguments = [0, self.context, self.number, extra];
-        Job { function: self.function, arguments, running: Some(Arc::clone(&self.running)) }
+    /// A callback; `extra` follows the object.
+    pub(super) fn job(&self, extra: u64) -> Job {
+        Job {
+            function: self.function,
+            arguments: [0, self.context, self.number, extra, 0, 0],
+            takes_instance: true,
+            running: Some(Arc::clone(&self.running)),
+        }
     }
 
-    fn disarm(&self) -> bool {
+    pub(super) fn disarm(&self) -> bool {
         let id = self.registration.lock().unwrap_or_else(PoisonError::into_inner).take();
         id.is_some_and(dispatch::cancel)
     }
 }
 
-fn close(cx: &Cx, number: usize) {
-    let gone = {
-        let mut state = cx.state::<Table>().0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.items.remove(&(number as u64))
-    };
+pub(super) fn close(cx: &Cx, number: u64) {
+    let gone = table(cx).items.remove(&number);
     if let Some(item) = gone {
         item.disarm();
     }
 }
 
-fn wait(cx: &Cx, number: usize, cancel: bool) {
+pub(super) fn wait(cx: &Cx, number: usize, cancel: bool) {
     if let Some(item) = item(cx, number) {
         item.running.wait(cancel);
     }
@@ -110,16 +143,14 @@ fn CreateThreadpoolWork(
     context: usize,
     environment: Ptr<Environment>,
 ) -> Win32<usize> {
-    make(cx, function, context, environment)
+    word(make(cx, function, context, environment)?.number)
 }
 
 /// Posts a work object to the thread pool.
 #[shim(kernel32)]
 fn SubmitThreadpoolWork(cx: &Cx, work: usize) {
-    if let Some(item) = item(cx, work)
-        && submit(cx, item.job(0)).is_err()
-    {
-        log::warn!("work for the thread pool was lost");
+    if let Some(item) = item(cx, work) {
+        submit_or_warn(&item.pool, item.job(0));
     }
 }
 
@@ -132,7 +163,7 @@ fn WaitForThreadpoolWorkCallbacks(cx: &Cx, work: usize, cancel: bool) {
 /// Releases the specified work object.
 #[shim(kernel32)]
 fn CloseThreadpoolWork(cx: &Cx, work: usize) {
-    close(cx, work);
+    close(cx, work as u64);
 }
 
 /// Requests that a thread pool worker thread call the specified callback function.
@@ -141,9 +172,13 @@ fn TrySubmitThreadpoolCallback(
     cx: &Cx,
     function: Func,
     context: usize,
-    _environment: Ptr<Environment>,
+    environment: Ptr<Environment>,
 ) -> Win32<()> {
-    submit(cx, Job { function, arguments: [0, context as u64, 0, 0], running: None })
+    // Not in the table: a callback that is once submitted belongs to no group that could be closed before it has run.
+    let item = new_item(cx, function, context, environment)?;
+    let arguments = [0, item.context, 0, 0, 0, 0];
+    let job = Job { function, arguments, takes_instance: true, running: None };
+    Ok(submit_to(&item.pool, job)?)
 }
 
 /// Creates a new timer object.
@@ -154,17 +189,17 @@ fn CreateThreadpoolTimer(
     context: usize,
     environment: Ptr<Environment>,
 ) -> Win32<usize> {
-    make(cx, function, context, environment)
+    word(make(cx, function, context, environment)?.number)
 }
 
 /// Registers an item with the dispatcher.
-fn arm(cx: &Cx, item: &Arc<Item>, object: Option<Arc<dyn Object>>, due: Deadline, period: u64) -> Win32<()> {
-    let submit = submitter(cx)?;
+fn arm(item: &Arc<Item>, object: Option<Arc<dyn Object>>, due: Deadline, period: u64) -> Win32<()> {
     let waits = object.is_some();
     let target = Arc::clone(item);
     let action = Box::new(move |why| {
         let timed_out = if why == Why::TimedOut { f::WAIT_TIMEOUT } else { f::WAIT_OBJECT_0 };
-        submit(target.job(if waits { timed_out.into() } else { 0 }));
+        // After the wait's object comes how the wait ended.
+        submit_or_warn(&target.pool, target.job(if waits { timed_out.into() } else { 0 }));
     });
     let once = waits || period == 0;
     let id = dispatch::register(Registration { object, due, period, once, action })?;
@@ -178,7 +213,7 @@ fn SetThreadpoolTimerEx(cx: &Cx, timer: usize, due: Ptr<i64>, period: u32, _wind
     let Some(item) = item(cx, timer) else { return Ok(false) };
     let was_set = item.disarm();
     if !due.is_null() {
-        arm(cx, &item, None, due_time(due.read(cx)?), u64::from(period) * 1_000_000)?;
+        arm(&item, None, due_time(due.read(cx)?), u64::from(period) * 1_000_000)?;
     }
     Ok(was_set)
 }
@@ -204,7 +239,7 @@ fn WaitForThreadpoolTimerCallbacks(cx: &Cx, timer: usize, cancel: bool) {
 /// Releases the specified timer object.
 #[shim(kernel32)]
 fn CloseThreadpoolTimer(cx: &Cx, timer: usize) {
-    close(cx, timer);
+    close(cx, timer as u64);
 }
 
 /// Creates a new wait object.
@@ -215,7 +250,7 @@ fn CreateThreadpoolWait(
     context: usize,
     environment: Ptr<Environment>,
 ) -> Win32<usize> {
-    make(cx, function, context, environment)
+    word(make(cx, function, context, environment)?.number)
 }
 
 /// Sets the wait object, which calls its callback once; a NULL handle stops it. Tells whether it was set before.
@@ -232,7 +267,7 @@ fn SetThreadpoolWaitEx(
     if !object.is_null() {
         let object = cx.handles().object(value(real(cx, object)?)?, 0)?.to_arc();
         let due = if timeout.is_null() { Deadline::Never } else { due_time(timeout.read(cx)?) };
-        arm(cx, &item, Some(object), due, 0)?;
+        arm(&item, Some(object), due, 0)?;
     }
     Ok(was_set)
 }
@@ -252,54 +287,5 @@ fn WaitForThreadpoolWaitCallbacks(cx: &Cx, number: usize, cancel: bool) {
 /// Releases the specified wait object.
 #[shim(kernel32)]
 fn CloseThreadpoolWait(cx: &Cx, wait: usize) {
-    close(cx, wait);
-}
-
-/// Creates a cleanup group: objects made with it in their environment are closed together.
-#[shim(kernel32)]
-fn CreateThreadpoolCleanupGroup(cx: &Cx) -> Win32<usize> {
-    super::process_arg::word(number(cx))
-}
-
-/// Waits for the callbacks of a cleanup group's objects and releases the objects.
-#[shim(kernel32, partial = "the group's own callback is not called")]
-fn CloseThreadpoolCleanupGroupMembers(cx: &Cx, group: usize, cancel: bool, _context: usize) {
-    let members: Vec<Arc<Item>> = {
-        let state = cx.state::<Table>().0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.items.values().filter(|i| i.group == group && group != 0).cloned().collect()
-    };
-    for member in members {
-        member.disarm();
-        member.running.wait(cancel);
-        if let Ok(number) = super::process_arg::word(member.number) {
-            close(cx, number);
-        }
-    }
-}
-
-/// Closes a cleanup group without members.
-#[shim(kernel32)]
-fn CloseThreadpoolCleanupGroup(_group: usize) {
-    // A number: nothing is held.
-}
-
-/// Creates a pool of threads. All callbacks run in the process's one pool.
-#[shim(kernel32, partial = "the process's one pool serves all")]
-fn CreateThreadpool(cx: &Cx, reserved: Ptr<u8>) -> Win32<usize> {
-    if !reserved.is_null() {
-        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
-    }
-    super::process_arg::word(number(cx))
-}
-
-/// Closes a pool of threads.
-#[shim(kernel32)]
-fn CloseThreadpool(_pool: usize) {
-    // The process's pool goes on.
-}
-
-/// Sets the least number of threads of a pool. They are made when there is work.
-#[shim(kernel32)]
-fn SetThreadpoolThreadMinimum(_pool: usize, _least: u32) -> bool {
-    true
+    close(cx, wait as u64);
 }
