@@ -155,7 +155,8 @@ impl Console {
 }
 
 /// The sequence that selects Windows text attributes.
-fn sgr(attributes: u16) -> String {
+#[must_use]
+pub fn sgr(attributes: u16) -> String {
     if u32::from(attributes) == DEFAULT_ATTRIBUTES {
         return "\x1b[0m".to_owned();
     }

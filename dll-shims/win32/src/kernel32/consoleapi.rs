@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use transom_sdk::{Acp, Cx, Guest, Handle, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::console::{self, Console, ScreenBuffer};
+use transom_syscalls::console_input::InputBuffer;
 use transom_syscalls::file::{GuestRange, Position};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::path::Device;
@@ -39,7 +40,7 @@ fn SetConsoleMode(cx: &Cx, handle: Handle, mode: u32) -> Win32<()> {
 }
 
 /// Writes bytes to a console.
-fn write_bytes(cx: &Cx, handle: Handle, bytes: &mut [u8]) -> Win32<()> {
+pub(crate) fn write_bytes(cx: &Cx, handle: Handle, bytes: &mut [u8]) -> Win32<()> {
     let file = cx.file(handle)?;
     if !file.is_terminal() {
         return Err(INVALID_HANDLE);
@@ -244,23 +245,11 @@ fn GetConsoleWindow() -> Handle {
     Handle::NULL
 }
 
-/// Retrieves the number of unread input records: whether there is input, as far as a terminal tells.
-#[shim(kernel32)]
-fn GetNumberOfConsoleInputEvents(cx: &Cx, handle: Handle, out: Out<u32>) -> Win32<()> {
-    let file = cx.file(handle)?;
-    if !file.is_terminal() {
-        return Err(INVALID_HANDLE);
-    }
-    Ok(out.write(cx, 0)?)
-}
-
 /// Flushes the console input buffer.
 #[shim(kernel32)]
 fn FlushConsoleInputBuffer(cx: &Cx, handle: Handle) -> Win32<()> {
     let file = cx.file(handle)?;
-    if !file.is_terminal() {
-        return Err(INVALID_HANDLE);
-    }
+    cx.state::<InputBuffer>().flush(&file)?;
     cx.state::<Pending>().0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     Ok(())
 }
@@ -296,7 +285,7 @@ fn SetConsoleCursorPosition(cx: &Cx, handle: Handle, position: u32) -> Win32<()>
 
 /// Writes a character to the console screen buffer a number of times, from a position on.
 #[shim(kernel32)]
-fn FillConsoleOutputCharacterW(
+pub(crate) fn FillConsoleOutputCharacterW(
     cx: &Cx,
     handle: Handle,
     character: u16,

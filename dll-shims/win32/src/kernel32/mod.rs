@@ -4,6 +4,8 @@ pub(crate) mod apc;
 pub(crate) mod appmodel;
 pub(crate) mod console_control;
 pub(crate) mod consoleapi;
+pub(crate) mod consoleapi_input;
+pub(crate) mod consoleapi_screen;
 pub(crate) mod datafile;
 pub(crate) mod datetimeapi;
 pub(crate) mod errhandlingapi;
