@@ -108,7 +108,8 @@ impl InputBuffer {
     /// # Errors
     /// `STATUS_INVALID_HANDLE` if the file is no terminal.
     pub fn flush(&self, file: &FileObject) -> Result<()> {
-        termios::tcflush(file.fd(), termios::FlushArg::TCIFLUSH).map_err(|_| Status(STATUS_INVALID_HANDLE))?;
+        termios::tcflush(file.fd(), termios::FlushArg::TCIFLUSH)
+            .map_err(|_| Status(STATUS_INVALID_HANDLE))?;
         let mut buffer = self.lock();
         buffer.records.clear();
         buffer.bytes.clear();
@@ -294,14 +295,13 @@ fn character(unit: u16) -> Key {
         b'\t' => plain(k::VK_TAB),
         0x1B => plain(k::VK_ESCAPE),
         0x7F => Key { code: k::VK_BACK, unit: 8, ..Key::default() },
-        0..=0x1F => {
-            Key { code: unit + 0x40, unit, state: c::LEFT_CTRL_PRESSED, ..Key::default() }
-        }
+        0..=0x1F => Key { code: unit + 0x40, unit, state: c::LEFT_CTRL_PRESSED, ..Key::default() },
         b' ' => plain(k::VK_SPACE),
         b'0'..=b'9' => plain(unit),
         b'A'..=b'Z' => shifted(unit),
         b'a'..=b'z' => plain(unit - 0x20),
-        _ => punctuation(byte).map_or(plain(0), |(code, shift)| if shift { shifted(code) } else { plain(code) }),
+        _ => punctuation(byte)
+            .map_or(plain(0), |(code, shift)| if shift { shifted(code) } else { plain(code) }),
     }
 }
 

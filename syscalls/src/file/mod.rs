@@ -62,7 +62,7 @@ pub use find::{Find, FindEntry};
 pub use io::{GuestRange, Position};
 pub use lock::ByteRange;
 pub use meta::{BasicChange, FileTime, Meta, Sort, file_time};
-pub use notify::{Change, DirectoryWatch};
+pub use notify::{Change, DirectoryWatch, encode as encode_changes};
 pub use object::FileObject;
 pub use open::{OpenRequest, Opened};
 pub use pending::{Finish, Operation, poke};

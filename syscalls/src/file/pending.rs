@@ -219,7 +219,9 @@ impl FileObject {
                 |e: &&Entry| thread.is_none_or(|t| t == e.thread) && context.is_none_or(|c| c == e.context);
             entries.iter().filter(mine).map(|e| e.id).collect()
         };
-        let mut any = false;
+        // A directory has at most one request for its changes, which is anybody's.
+        let watch = self.watching().lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let mut any = watch.is_some_and(|watch| watch.cancel());
         for id in chosen {
             if let Some(entry) = self.pending().take(id) {
                 if let Some(watch) = entry.watch {

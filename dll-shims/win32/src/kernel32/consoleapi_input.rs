@@ -19,12 +19,8 @@ impl Record {
         match record {
             InputRecord::Key(key) => {
                 let pair = |low: u16, high: u16| u32::from(low) | u32::from(high) << 16;
-                let event = [
-                    key.down.into(),
-                    pair(key.repeat, key.code),
-                    pair(key.scan, key.unit),
-                    key.state,
-                ];
+                let event =
+                    [key.down.into(), pair(key.repeat, key.code), pair(key.scan, key.unit), key.state];
                 Self { kind: low(c::KEY_EVENT), event }
             }
             InputRecord::Size(columns, rows) => {

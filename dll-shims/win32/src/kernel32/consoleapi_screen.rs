@@ -203,7 +203,8 @@ fn ScrollConsoleScreenBufferW(
     if block.left != 0 || to_x != 0 || i32::from(block.right) + 1 < i32::from(columns) {
         return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
     }
-    let (first, last) = (i32::from(block.top).min(to_y).max(0), i32::from(block.bottom).max(i32::from(block.bottom) + by));
+    let (first, last) =
+        (i32::from(block.top).min(to_y).max(0), i32::from(block.bottom).max(i32::from(block.bottom) + by));
     let last = last.min(i32::from(rows) - 1);
     let scroll = if by < 0 { format!("\x1b[{}S", -by) } else { format!("\x1b[{by}T") };
     let mut bytes = format!("\x1b7\x1b[{};{}r{scroll}\x1b[r\x1b8", first + 1, last + 1).into_bytes();
@@ -259,8 +260,8 @@ pub(crate) struct InfoEx {
 
 /// The colours of a console that nobody has configured.
 const COLOURS: [u32; 16] = [
-    0x0C_0C0C, 0xDA_3700, 0x0E_A113, 0xDD_963A, 0x1F_0FC5, 0x98_1788, 0x00_9CC1, 0xCC_CCCC, 0x76_7676, 0xFF_783B,
-    0x0C_C616, 0xD6_D661, 0x56_48E7, 0x9E_00B4, 0xA5_F1F9, 0xF2_F2F2,
+    0x0C_0C0C, 0xDA_3700, 0x0E_A113, 0xDD_963A, 0x1F_0FC5, 0x98_1788, 0x00_9CC1, 0xCC_CCCC, 0x76_7676,
+    0xFF_783B, 0x0C_C616, 0xD6_D661, 0x56_48E7, 0x9E_00B4, 0xA5_F1F9, 0xF2_F2F2,
 ];
 
 /// Retrieves extended information about the specified console screen buffer.

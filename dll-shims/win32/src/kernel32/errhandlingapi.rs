@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use transom_sdk::{Cx, Func, shim};
+use transom_sdk::{Cx, Func, Out, Win32, WinError, foundation as f, shim};
 
 #[derive(Default)]
 struct State {
@@ -33,6 +33,30 @@ fn SetErrorMode(cx: &Cx, mode: u32) -> u32 {
 #[shim(kernel32)]
 fn GetErrorMode(cx: &Cx) -> u32 {
     cx.state::<State>().error_mode.load(Ordering::Relaxed)
+}
+
+/// The calling thread's error mode.
+#[derive(Default)]
+struct ThreadMode(AtomicU32);
+
+/// Controls whether the system handles errors of the calling thread; remembered as the process's mode is.
+#[shim(kernel32)]
+fn SetThreadErrorMode(cx: &Cx, mode: u32, old: Option<Out<u32>>) -> Win32<()> {
+    // SEM_NOALIGNMENTFAULTEXCEPT is for processes only.
+    if mode & !0x8003 != 0 {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    let before = cx.local::<ThreadMode>().0.swap(mode, Ordering::Relaxed);
+    if let Some(old) = old {
+        old.write(cx, before)?;
+    }
+    Ok(())
+}
+
+/// Retrieves the error mode for the calling thread.
+#[shim(kernel32)]
+fn GetThreadErrorMode(cx: &Cx) -> u32 {
+    cx.local::<ThreadMode>().0.load(Ordering::Relaxed)
 }
 
 /// Enables an application to supersede the top-level exception handler of each thread of a process.

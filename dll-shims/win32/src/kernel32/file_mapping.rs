@@ -104,6 +104,27 @@ fn MapViewOfFile(
     MapViewOfFileEx(cx, mapping, access, offset_high, offset_low, size, Ptr::NULL)
 }
 
+/// Creates or opens a file mapping object, with its size in one piece.
+#[shim(kernel32, partial = "no SEC_IMAGE and no large pages")]
+fn CreateFileMappingFromApp(
+    cx: &Cx,
+    file: Handle,
+    attributes: Ptr<SecurityAttributes>,
+    protect: u32,
+    size: u64,
+    name: Option<WStr>,
+) -> Win32<Handle> {
+    let (low, high) = super::fileapi::halves(size);
+    CreateFileMappingW(cx, file, attributes, protect, high, low, name)
+}
+
+/// Maps a view of a file mapping, with its offset in one piece.
+#[shim(kernel32)]
+fn MapViewOfFileFromApp(cx: &Cx, mapping: Handle, access: u32, offset: u64, size: usize) -> Win32<Ptr<u8>> {
+    let (low, high) = super::fileapi::halves(offset);
+    MapViewOfFileEx(cx, mapping, access, high, low, size, Ptr::NULL)
+}
+
 /// As MapViewOfFile, at an address of the caller's choice.
 #[shim(kernel32)]
 fn MapViewOfFileEx(

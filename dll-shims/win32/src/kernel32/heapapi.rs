@@ -1,6 +1,6 @@
 //! `heapapi.h`: heaps.
 
-use transom_sdk::{Cx, Handle, Ptr, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Handle, Out, Ptr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::heap::Heap;
 use windows_sys::Win32::System::Memory::{
     HEAP_GENERATE_EXCEPTIONS, HEAP_REALLOC_IN_PLACE_ONLY, HEAP_ZERO_MEMORY,
@@ -109,6 +109,31 @@ fn HeapSetInformation(cx: &Cx, heap: Handle, class: u32, _information: Ptr<u8>, 
         HEAP_COMPATIBILITY_INFORMATION => with(cx, heap, |_| ()),
         _ => Err(WinError::Code(f::ERROR_INVALID_PARAMETER)),
     }
+}
+
+/// Retrieves information about a heap: it is of the low-fragmentation kind.
+#[shim(kernel32)]
+fn HeapQueryInformation(
+    cx: &Cx,
+    heap: Handle,
+    class: u32,
+    out: Ptr<u32>,
+    room: usize,
+    needed: Option<Out<usize>>,
+) -> Win32<()> {
+    const HEAP_COMPATIBILITY_INFORMATION: u32 = 0;
+    const LOW_FRAGMENTATION: u32 = 2;
+    if class != HEAP_COMPATIBILITY_INFORMATION {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    with(cx, heap, |_| ())?;
+    if let Some(needed) = needed {
+        needed.write(cx, size_of::<u32>())?;
+    }
+    if room < size_of::<u32>() {
+        return Err(WinError::Code(f::ERROR_INSUFFICIENT_BUFFER));
+    }
+    Ok(out.write(cx, LOW_FRAGMENTATION)?)
 }
 
 /// Returns the heaps of the process.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use transom_loader::modules::{LoadError, Module};
 use transom_loader::pe::Symbol;
 use transom_sdk::{
-    AStr, Cx, Func, Handle, Out, TextOut, WStr, Win32, WinError, foundation as f, mem, shim,
+    AStr, Cx, Func, Handle, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim,
     win32_from_status,
 };
 use transom_syscalls::path::fold::equal_ascii;
@@ -185,6 +185,39 @@ fn SetDllDirectoryW(cx: &Cx, path: Option<WStr>) -> Win32<()> {
         }
     };
     cx.modules().change_search(|search| search.added = added);
+    Ok(())
+}
+
+/// Folders that AddDllDirectory has added, by cookie.
+#[derive(Default)]
+struct Added(std::sync::Mutex<Vec<(u64, PathBuf)>>);
+
+/// Adds a directory to the process DLL search path; the cookie is for RemoveDllDirectory.
+#[shim(kernel32, partial = "it is searched whatever the flags of the load say")]
+fn AddDllDirectory(cx: &Cx, path: WStr) -> Win32<Ptr<u8>> {
+    let wide = path.get()?;
+    if !cx.files().query(&wide)?.is_directory() {
+        return Err(WinError::Code(f::ERROR_FILE_NOT_FOUND));
+    }
+    let folder = existing_path(cx, &wide)?;
+    let mut added = cx.state::<Added>().0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let cookie = 8 + added.last().map_or(0, |(cookie, _)| *cookie);
+    added.push((cookie, folder.clone()));
+    cx.modules().change_search(|search| search.added.push(folder));
+    Ok(Ptr::new(cookie))
+}
+
+/// Removes a directory that was added to the process DLL search path.
+#[shim(kernel32)]
+fn RemoveDllDirectory(cx: &Cx, cookie: Ptr<u8>) -> Win32<()> {
+    let mut added = cx.state::<Added>().0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let at = added.iter().position(|(known, _)| *known == cookie.addr());
+    let (_, folder) = added.remove(at.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?);
+    cx.modules().change_search(|search| {
+        if let Some(at) = search.added.iter().position(|known| *known == folder) {
+            search.added.remove(at);
+        }
+    });
     Ok(())
 }
 

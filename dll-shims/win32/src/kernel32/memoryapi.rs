@@ -127,7 +127,7 @@ pub(crate) fn requirements(cx: &Cx, parameters: Ptr<u8>, count: u32) -> Result<R
 }
 
 /// Reserves, commits, or changes the state of pages, with address requirements and placeholders.
-#[shim(kernel32, partial = "only for the calling process")]
+#[shim(kernel32(VirtualAlloc2, VirtualAlloc2FromApp), partial = "only for the calling process")]
 fn VirtualAlloc2(
     cx: &Cx,
     process: Handle,

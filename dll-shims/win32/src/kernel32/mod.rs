@@ -38,6 +38,7 @@ pub(crate) mod synchapi_locks;
 pub(crate) mod synchapi_once;
 pub(crate) mod synchapi_timers;
 pub(crate) mod sysinfoapi;
+pub(crate) mod system_small;
 pub(crate) mod threadpool;
 pub(crate) mod threadpool_groups;
 pub(crate) mod threadpool_instance;

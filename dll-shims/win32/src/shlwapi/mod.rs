@@ -1,127 +1,153 @@
-//! shlwapi.dll: paths as text.
+//! shlwapi.dll: strings and paths as text; here, what looks at files and URLs.
 
-use transom_sdk::{Cx, Ptr, WStr, Win32, mem, shim};
+pub(crate) mod paths;
+pub(crate) mod strings;
 
-const MAX_PATH: usize = 260;
-const SEPARATOR: u16 = b'\\' as u16;
-
-fn is_separator(c: u16) -> bool {
-    c == SEPARATOR || c == u16::from(b'/')
-}
-
-/// Where the last part of a path begins.
-fn name_start(path: &[u16]) -> usize {
-    let end = if path.last().is_some_and(|&c| is_separator(c)) { path.len() - 1 } else { path.len() };
-    path[..end].iter().rposition(|&c| is_separator(c) || c == u16::from(b':')).map_or(0, |at| at + 1)
-}
-
-/// Whether a path begins at a root.
-fn is_absolute(path: &[u16]) -> bool {
-    path.first().is_some_and(|&c| is_separator(c)) || path.get(1) == Some(&u16::from(b':'))
-}
+use transom_sdk::{Cx, Out, TextOut, WStr, Win32, WinError, shim};
+use windows_sys::Win32::Foundation::{E_INVALIDARG, S_FALSE, S_OK};
 
 /// Determines whether a path to a file system object such as a file or folder is valid.
 #[shim(shlwapi, ansi)]
 fn PathFileExistsW(cx: &Cx, path: WStr) -> Win32<bool> {
     match crate::kernel32::fileapi::attributes::GetFileAttributesW(cx, path) {
         Ok(_) => Ok(true),
-        Err(transom_sdk::WinError::Code(_)) => Ok(false),
+        // The last error says why.
+        Err(WinError::Code(code)) => {
+            cx.set_last_error(code);
+            Ok(false)
+        }
         Err(fault) => Err(fault),
     }
 }
 
-/// Searches a path for a file name.
-#[shim(shlwapi)]
-fn PathFindFileNameW(_cx: &Cx, path: Ptr<u16>) -> Win32<Ptr<u16>> {
-    let text = WStr::new(path.addr()).get()?;
-    Ok(path.byte_add(2 * name_start(&text) as u64))
-}
-
-/// Searches a path for an extension; the end if there is none.
-#[shim(shlwapi)]
-fn PathFindExtensionW(_cx: &Cx, path: Ptr<u16>) -> Win32<Ptr<u16>> {
-    let text = WStr::new(path.addr()).get()?;
-    let start = name_start(&text);
-    let dot = text[start..].iter().rposition(|&c| c == u16::from(b'.')).map_or(text.len(), |at| start + at);
-    Ok(path.byte_add(2 * dot as u64))
-}
-
-/// Searches a path and determines if it is relative.
+/// Verifies that a path is a valid directory: FILE_ATTRIBUTE_DIRECTORY if it is.
 #[shim(shlwapi, ansi)]
-fn PathIsRelativeW(_cx: &Cx, path: WStr) -> Win32<bool> {
-    Ok(!is_absolute(&path.get()?))
+fn PathIsDirectoryW(cx: &Cx, path: WStr) -> Win32<u32> {
+    const DIRECTORY: u32 = windows_sys::Win32::Storage::FileSystem::FILE_ATTRIBUTE_DIRECTORY;
+    match crate::kernel32::fileapi::attributes::GetFileAttributesW(cx, path) {
+        Ok(attributes) => Ok(attributes & DIRECTORY),
+        Err(WinError::Code(_)) => Ok(0),
+        Err(fault) => Err(fault),
+    }
 }
 
-/// Removes the trailing file name and backslash from a path, if they are present.
-#[shim(shlwapi)]
-fn PathRemoveFileSpecW(_cx: &Cx, path: Ptr<u16>) -> Win32<bool> {
-    let text = WStr::new(path.addr()).get()?;
-    let at = text.iter().rposition(|&c| is_separator(c));
-    // The root keeps its separator.
-    let keep = match at {
-        Some(at) if at == 0 || text.get(at - 1) == Some(&u16::from(b':')) => at + 1,
-        Some(at) => at,
-        None => 0,
-    };
-    mem::write(path.addr() + 2 * keep as u64, &0u16)?;
-    Ok(keep < text.len())
-}
-
-/// Joins two paths; the second one wins if it is absolute.
-fn combine(first: &[u16], second: &[u16]) -> Vec<u16> {
-    if is_absolute(second) {
-        return second.to_vec();
+/// Determines whether a directory is empty.
+#[shim(shlwapi, ansi)]
+fn PathIsDirectoryEmptyW(cx: &Cx, path: WStr) -> Win32<bool> {
+    let pattern = [path.get()?, r"\*".encode_utf16().collect()].concat();
+    let Ok((find, first)) = cx.files().find_first(&pattern) else { return Ok(false) };
+    let is_dot = |name: &[u16]| name.iter().all(|unit| *unit == u16::from(b'.'));
+    let mut next = Some(first);
+    while let Some(entry) = next {
+        if !is_dot(&entry.name) {
+            return Ok(false);
+        }
+        next = find.next().ok();
     }
-    let mut path = first.to_vec();
-    if !path.is_empty() && !second.is_empty() && !path.last().is_some_and(|&c| is_separator(c)) {
-        path.push(SEPARATOR);
-    }
-    path.extend_from_slice(second);
-    path
-}
-
-fn put(out: Ptr<u16>, mut path: Vec<u16>) -> Win32<bool> {
-    if path.len() >= MAX_PATH {
-        return Ok(false);
-    }
-    path.push(0);
-    out.write_slice(&path)?;
     Ok(true)
 }
 
-fn text(path: Option<WStr>) -> Win32<Vec<u16>> {
-    Ok(path.map(WStr::get).transpose()?.unwrap_or_default())
+/// Whether a text begins with a scheme, and which.
+fn scheme(text: &[u16]) -> Option<String> {
+    let text = String::from_utf16_lossy(text);
+    let (scheme, _) = text.split_once(':')?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+    // One letter is a drive.
+    (scheme.len() > 1 && scheme.chars().all(plain)).then(|| scheme.to_ascii_lowercase())
 }
 
-/// Concatenates two strings that represent properly formed paths into one path.
-#[shim(shlwapi, partial = "dots are kept")]
-fn PathCombineW(_cx: &Cx, out: Ptr<u16>, first: Option<WStr>, second: Option<WStr>) -> Win32<Ptr<u16>> {
-    let joined = combine(&text(first)?, &text(second)?);
-    Ok(if put(out, joined)? { out } else { Ptr::NULL })
+/// Tests a string to determine if it conforms to a valid URL format.
+#[shim(shlwapi, ansi)]
+fn PathIsURLW(_cx: &Cx, text: Option<WStr>) -> Win32<bool> {
+    Ok(match text {
+        Some(text) => scheme(&text.get()?).is_some(),
+        None => false,
+    })
 }
 
-/// Appends one path to the end of another.
-#[shim(shlwapi, partial = "dots are kept")]
-fn PathAppendW(_cx: &Cx, path: Ptr<u16>, more: Option<WStr>) -> Win32<bool> {
-    let first = WStr::new(path.addr()).get()?;
-    put(path, combine(&first, &text(more)?))
+/// Tests whether a URL is of a kind (URLIS_).
+#[shim(shlwapi, ansi)]
+fn UrlIsW(_cx: &Cx, text: WStr, kind: i32) -> Win32<bool> {
+    const URL: i32 = 0;
+    const OPAQUE: i32 = 1;
+    const FILE: i32 = 3;
+    let text = text.get()?;
+    let scheme = scheme(&text);
+    Ok(match kind {
+        URL => scheme.is_some(),
+        OPAQUE => scheme.is_some_and(|scheme| !text[scheme.len()..].starts_with(&[58, 47])),
+        FILE => scheme.as_deref() == Some("file"),
+        _ => false,
+    })
+}
+
+/// The path that a file URL names.
+fn path_of_url(url: &[u16]) -> Option<String> {
+    let text = String::from_utf16(url).ok()?;
+    let rest = text.get(..5).filter(|scheme| scheme.eq_ignore_ascii_case("file:")).map(|_| &text[5..])?;
+    let rest = match rest.strip_prefix("///") {
+        Some(local) => local.to_owned(),
+        None => rest.strip_prefix("//").map_or_else(|| rest.to_owned(), |host| format!("//{host}")),
+    };
+    let mut bytes = Vec::new();
+    let mut left = rest.as_bytes();
+    while let Some((&first, tail)) = left.split_first() {
+        let digits = tail.get(..2).filter(|_| first == b'%').and_then(|d| std::str::from_utf8(d).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                left = &tail[2..];
+            }
+            None => {
+                bytes.push(first);
+                left = tail;
+            }
+        }
+    }
+    Some(String::from_utf8_lossy(&bytes).replace('/', "\\").replacen('|', ":", 1))
+}
+
+/// Converts a file URL to a Microsoft MS-DOS path.
+#[shim(shlwapi, ansi)]
+fn PathCreateFromUrlW(cx: &Cx, url: WStr, out: TextOut, room: Out<u32>, _flags: u32) -> Win32<i32> {
+    const TOO_SMALL: i32 = windows_sys::Win32::Foundation::E_POINTER;
+    let Some(path) = path_of_url(&url.get()?) else { return Ok(E_INVALIDARG) };
+    let len = out.put(&path.encode_utf16().collect::<Vec<_>>(), room.ptr().read(cx)?)?;
+    let fits = len < room.ptr().read(cx)?;
+    room.write(cx, len)?;
+    Ok(if fits { S_OK } else { TOO_SMALL })
+}
+
+/// Converts a Microsoft MS-DOS path to a canonicalized URL.
+#[shim(shlwapi, ansi)]
+fn UrlCreateFromPathW(cx: &Cx, path: WStr, out: TextOut, room: Out<u32>, _flags: u32) -> Win32<i32> {
+    let path = path.get()?;
+    if scheme(&path).is_some() {
+        // It is a URL already.
+        return Ok(S_FALSE);
+    }
+    let text = String::from_utf16_lossy(&path).replace('\\', "/");
+    let mut url = String::from(if text.starts_with("//") { "file:" } else { "file:///" });
+    for byte in text.bytes() {
+        let plain = byte.is_ascii_alphanumeric() || b"-_.!~*'():/@&=+$,;".contains(&byte);
+        if plain { url.push(char::from(byte)) } else { url.push_str(&format!("%{byte:02X}")) }
+    }
+    let len = out.put(&url.encode_utf16().collect::<Vec<_>>(), room.ptr().read(cx)?)?;
+    let fits = len < room.ptr().read(cx)?;
+    room.write(cx, len)?;
+    Ok(if fits { S_OK } else { windows_sys::Win32::Foundation::E_POINTER })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wide(text: &str) -> Vec<u16> {
-        text.encode_utf16().collect()
-    }
-
     #[test]
-    fn parts_of_paths() {
-        assert_eq!(name_start(&wide("C:\\a\\b.txt")), 5);
-        assert_eq!(name_start(&wide("C:x")), 2);
-        assert_eq!(name_start(&wide("a\\b\\")), 2);
-        assert_eq!(combine(&wide("C:\\a"), &wide("b")), wide("C:\\a\\b"));
-        assert_eq!(combine(&wide("C:\\a"), &wide("D:\\b")), wide("D:\\b"));
-        assert!(is_absolute(&wide("\\x")) && !is_absolute(&wide("x")));
+    fn file_urls_are_paths() {
+        let path = |url: &str| path_of_url(&url.encode_utf16().collect::<Vec<_>>());
+        assert_eq!(path("file:///C:/a%20b/c").as_deref(), Some(r"C:\a b\c"));
+        assert_eq!(path("file://host/share/x").as_deref(), Some(r"\\host\share\x"));
+        assert_eq!(path("http://x"), None);
+        assert_eq!(scheme(&"C:\\x".encode_utf16().collect::<Vec<_>>()), None);
     }
 }

@@ -107,6 +107,8 @@ fn FindNextFileW(cx: &Cx, find: Handle, out: FindDataOut) -> Win32<()> {
 #[shim(kernel32)]
 fn FindClose(cx: &Cx, find: Handle) -> Win32<()> {
     // A search handle only; others stay open.
-    cx.object::<Find>(find, 0)?;
+    if cx.object::<super::reopen::Streams>(find, 0).is_err() {
+        cx.object::<Find>(find, 0)?;
+    }
     Ok(cx.handles().close(crate::kernel32::handleapi::value(find)?)?)
 }

@@ -5,8 +5,10 @@ pub(crate) mod change;
 pub(crate) mod find;
 pub(crate) mod information;
 pub(crate) mod listing;
+pub(crate) mod notify;
 pub(crate) mod overlapped;
 pub(crate) mod paths;
+pub(crate) mod reopen;
 pub(crate) mod volumes;
 
 use transom_sdk::{Cx, Guest, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};

@@ -37,12 +37,19 @@ pub(crate) enum Routine {
 
 impl Notice {
     /// For an OVERLAPPED.
-    fn of(cx: &Cx, file: Arc<FileObject>, at: Ptr<Overlapped>, data: &Overlapped) -> Win32<Self> {
+    pub(crate) fn of(cx: &Cx, file: Arc<FileObject>, at: Ptr<Overlapped>, data: &Overlapped) -> Win32<Self> {
         // The lowest bit of the event handle keeps the completion from being queued to a port.
         let handle = Handle(data.event.0 & !1);
         let event = if handle.is_null() { None } else { Some(cx.object::<Event>(handle, 0)?.to_arc()) };
         let context = if data.event.0 & 1 == 0 { at.addr() } else { 0 };
         Ok(Self { file, words: at.addr(), wide: cx.is_64(), event, context, routine: None })
+    }
+
+    /// Notes that the operation has begun.
+    pub(crate) fn arm(&self) -> Result<(), Status> {
+        let event = self.event.as_deref().map(|e| e as &dyn Object);
+        self.file.begin(event)?;
+        if self.put(f::STATUS_PENDING, 0) { Ok(()) } else { Err(Status(f::STATUS_ACCESS_VIOLATION)) }
     }
 
     fn put(&self, status: i32, information: u64) -> bool {
@@ -58,7 +65,7 @@ impl Notice {
     }
 
     /// Tells the end. On any thread.
-    fn tell(&self, result: Result<usize, Status>) {
+    pub(crate) fn tell(&self, result: Result<usize, Status>) {
         let (status, count) = match result {
             Ok(n) => (f::STATUS_SUCCESS, n as u64),
             Err(e) => (e.0, 0),
@@ -87,11 +94,7 @@ impl Notice {
 
 /// Begins an operation that may pend: the bytes if it is done, `None` if its end will be told later.
 pub(crate) fn begin(notice: Notice, operation: Operation) -> Result<Option<usize>, Status> {
-    let event = notice.event.as_deref().map(|e| e as &dyn Object);
-    notice.file.begin(event)?;
-    if !notice.put(f::STATUS_PENDING, 0) {
-        return Err(Status(f::STATUS_ACCESS_VIOLATION));
-    }
+    notice.arm()?;
     let file = Arc::clone(&notice.file);
     let words = notice.words;
     let later = notice.clone();
