@@ -33,7 +33,7 @@ pub(crate) fn thunk(process: &'static Process, dll: &str, symbol: &str, importer
         number,
         match process.tracer() {
             None => plain,
-            Some(tracer) => crate::trace::bound(tracer, dll, symbol, None, plain),
+            Some(tracer) => crate::trace::bound(tracer, &dll.to_ascii_lowercase(), symbol, None, plain),
         },
     );
     place(process, number)

@@ -130,6 +130,8 @@ impl Event {
             text(label);
         }
         text(&self.stack.join("\n"));
+        // Written last: without it the record is unfinished.
+        out.push(MARK[0]);
         let len = u32::try_from(out.len() - start).unwrap_or(0);
         out[start + 4..start + 8].copy_from_slice(&len.to_le_bytes());
     }
@@ -140,7 +142,8 @@ impl Event {
         while let Some(at) = bytes.windows(MARK.len()).position(|w| w == MARK) {
             bytes = &bytes[at..];
             let len = bytes.get(4..8).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes) as usize;
-            match bytes.get(8..len).and_then(|body| Self::read(&mut Reader(body))) {
+            let whole = bytes.get(8..len).filter(|body| body.last() == Some(&MARK[0]));
+            match whole.and_then(|body| Self::read(&mut Reader(body))) {
                 Some(event) => {
                     all.push(event);
                     bytes = &bytes[len..];

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering, compiler_fence};
 
 /// Bytes mapped at once.
 const WINDOW: u64 = 8 << 20;
@@ -92,7 +92,8 @@ impl Spool {
         Ok(Self { file, mapped })
     }
 
-    /// Appends a line. What cannot be written is lost: tracing never disturbs the guest.
+    /// Appends a line or record. What cannot be written is lost: tracing never disturbs the guest. The last byte (of a line, its end)
+    /// comes after all others: a process killed in between leaves a zero there.
     pub(super) fn append(&self, line: &[u8]) {
         let Some(mapped) = &self.mapped else {
             let _ = (&self.file).write_all(line);
@@ -100,22 +101,16 @@ impl Spool {
         };
         // SAFETY: the shared page is mapped for the life of the process.
         let used = unsafe { mapped.used.as_ref() };
-        let mut at = used.fetch_add(line.len() as u64, Ordering::Relaxed);
-        let mut rest = line;
-        while !rest.is_empty() {
-            let room = usize::try_from(WINDOW - at % WINDOW).unwrap_or(usize::MAX).min(rest.len());
-            let Some(window) = mapped.window(&self.file, at / WINDOW) else { return };
-            let (now, later) = rest.split_at(room);
-            let within = usize::try_from(at % WINDOW).unwrap_or(0);
-            // SAFETY: inside the window, in bytes that the counter gave to this call alone.
-            unsafe { std::ptr::copy_nonoverlapping(now.as_ptr(), window.as_ptr().add(within), room) };
-            at += room as u64;
-            rest = later;
+        let at = used.fetch_add(line.len() as u64, Ordering::Relaxed);
+        let Some((last, most)) = line.split_last() else { return };
+        if mapped.fill(&self.file, at, most).is_some() {
+            compiler_fence(Ordering::Release);
+            let _ = mapped.fill(&self.file, at + most.len() as u64, std::slice::from_ref(last));
         }
     }
 
     /// Cuts the file to what was written, once nobody writes any more. `crashed`: a writer may have been killed between taking its place
-    /// and filling it, so holes are closed (in a file of lines).
+    /// and filling it, so unfinished lines are dropped (in a file of lines).
     pub(super) fn finish(&self, crashed: bool) -> std::io::Result<()> {
         use std::os::unix::fs::FileExt;
         let Some(mapped) = &self.mapped else { return Ok(()) };
@@ -126,7 +121,7 @@ impl Spool {
         if crashed {
             let contents = self.contents()?;
             if contents.contains(&0) {
-                let kept: Vec<u8> = contents.into_iter().filter(|b| *b != 0).collect();
+                let kept = finished_lines(&contents);
                 self.file.write_all_at(&kept, 0)?;
                 self.file.set_len(kept.len() as u64)?;
             }
@@ -143,7 +138,28 @@ impl Spool {
     }
 }
 
+/// The lines that were written to their end. An unfinished one has a zero where its end would be, right before the next line.
+fn finished_lines(contents: &[u8]) -> Vec<u8> {
+    let lines = contents.split_inclusive(|b| *b == b'\n').filter(|line| line.ends_with(b"\n"));
+    lines.flat_map(|line| line.rsplit(|b| *b == 0).next().unwrap_or_default()).copied().collect()
+}
+
 impl Mapped {
+    /// Copies bytes to their place.
+    fn fill(&self, file: &File, mut at: u64, mut rest: &[u8]) -> Option<()> {
+        while !rest.is_empty() {
+            let room = usize::try_from(WINDOW - at % WINDOW).unwrap_or(usize::MAX).min(rest.len());
+            let window = self.window(file, at / WINDOW)?;
+            let (now, later) = rest.split_at(room);
+            let within = usize::try_from(at % WINDOW).unwrap_or(0);
+            // SAFETY: inside the window, in bytes that the counter gave to this call alone.
+            unsafe { std::ptr::copy_nonoverlapping(now.as_ptr(), window.as_ptr().add(within), room) };
+            at += room as u64;
+            rest = later;
+        }
+        Some(())
+    }
+
     fn new(control: File) -> std::io::Result<Self> {
         let used = map(&control, 0, 4096)?.cast();
         let windows = (0..WINDOWS).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect();
@@ -173,5 +189,19 @@ impl Mapped {
                 NonNull::new(other)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unfinished_lines_are_dropped() {
+        let kept = |bytes: &[u8]| String::from_utf8(finished_lines(bytes)).expect("it was text");
+        assert_eq!(kept(b"one\ntwo\n"), "one\ntwo\n");
+        assert_eq!(kept(b"one\nparti\0\0\0two\n"), "one\ntwo\n");
+        assert_eq!(kept(b"\0\0rtial\0two\nthree"), "two\n");
+        assert_eq!(kept(b"one\n\0\0\0\0"), "one\n");
     }
 }
