@@ -9,6 +9,9 @@
 //! guest stack pointer lies below the guest stack pointer that the thread resumes with is abandoned: its host frames
 //! are dropped. So a shim that calls back into the guest holds nothing across the call that needs a destructor.
 
+use std::io;
+use std::sync::Arc;
+
 use crate::block::ThreadBlock;
 use crate::context::Context;
 use crate::machine::Machine;
@@ -182,6 +185,11 @@ pub trait Engine: Send + Sync {
         unsafe { entry(block, data.as_ptr()) }
     }
 
+    /// What stops the calling thread, which is attached. `None` if this engine cannot.
+    fn suspension(&self, _block: *mut ThreadBlock) -> Option<Arc<dyn Suspension>> {
+        None
+    }
+
     /// Guest address that guest functions called with [`Engine::call`] return to.
     fn return_trap(&self) -> u64;
 
@@ -225,6 +233,26 @@ pub trait Engine: Send + Sync {
 
     /// Guest code in the range was rewritten (FlushInstructionCache).
     fn flush_code(&self, _start: u64, _len: u64) {}
+}
+
+/// How a thread is stopped and looked at from outside. Whoever suspends counts; here it is suspended or not.
+pub trait Suspension: Send + Sync {
+    /// Suspends the thread: when this returns, it executes no guest instruction until [`Suspension::resume`]. A thread may suspend
+    /// itself; it stops on its way back to the guest. Suspending a suspended thread changes nothing.
+    ///
+    /// # Errors
+    /// ESRCH if the thread has ended; what the kernel reports if it cannot be signalled.
+    fn suspend(&self) -> io::Result<()>;
+
+    /// Lets a suspended thread go on. Without effect on one that is not suspended.
+    fn resume(&self);
+
+    /// The registers of the suspended thread. `None` if it is not suspended, or has not begun.
+    fn context(&self) -> Option<Context>;
+
+    /// Sets the registers with which the suspended thread goes on. A thread in a shim finishes it first. Returns false if it is
+    /// not suspended.
+    fn set_context(&self, context: Context) -> bool;
 }
 
 /// What [`Engine::restart`] calls.

@@ -20,10 +20,11 @@
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use std::ptr;
+use std::sync::Arc;
 
 use crate::block::{BLOCK_OFFSET, ThreadBlock};
 use crate::context::Context;
-use crate::engine::{CallResult, Engine, Fault, Host, Level, drop_levels};
+use crate::engine::{CallResult, Engine, Fault, Host, Level, Suspension, drop_levels};
 use crate::frame::Frame;
 use crate::machine::Machine;
 use crate::mem::{self, BadAddress};
@@ -381,6 +382,10 @@ impl Engine for Native64 {
             (*block).guest_sp = outer_sp;
         }
         result
+    }
+
+    fn suspension(&self, _block: *mut ThreadBlock) -> Option<Arc<dyn Suspension>> {
+        crate::suspend::current().map(|control| control as Arc<dyn Suspension>)
     }
 
     fn return_trap(&self) -> u64 {

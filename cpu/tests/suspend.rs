@@ -12,6 +12,7 @@ use iced_x86::code_asm::{dword_ptr, eax, ecx, esp, rcx, rsp};
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
 use transom_cpu::engine::Engine;
+use transom_cpu::engine::Suspension as _;
 use transom_cpu::mem;
 use transom_cpu::native32::Native32;
 use transom_cpu::native64::Native64;

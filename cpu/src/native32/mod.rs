@@ -16,10 +16,11 @@ mod entry;
 mod ldt;
 
 use core::ptr;
+use std::sync::Arc;
 
 use crate::block::{BLOCK_OFFSET, ThreadBlock};
 use crate::context::Context;
-use crate::engine::{CallResult, Engine, Host, Level, Restart, drop_levels};
+use crate::engine::{CallResult, Engine, Host, Level, Restart, Suspension, drop_levels};
 use crate::machine::Machine;
 use crate::mem;
 use crate::signals;
@@ -174,6 +175,10 @@ impl Engine for Native32 {
             ptr::copy(data.as_ptr(), to, data.len());
             entry::on_stack(to.expose_provenance() as u64, entry, block, to)
         }
+    }
+
+    fn suspension(&self, _block: *mut ThreadBlock) -> Option<Arc<dyn Suspension>> {
+        crate::suspend::current().map(|control| control as Arc<dyn Suspension>)
     }
 
     fn return_trap(&self) -> u64 {

@@ -26,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use crate::block::ThreadBlock;
 use crate::context::Context;
-use crate::engine::drop_levels;
+use crate::engine::{Suspension, drop_levels};
 use crate::frame::Frame;
 use crate::signals::{self, Place};
 use capture::{Capture, State};
@@ -104,14 +104,8 @@ pub fn current() -> Option<Arc<Control>> {
     }
 }
 
-impl Control {
-    /// Suspends the thread: when this returns, it executes no guest instruction until [`Control::resume`]. A thread may
-    /// suspend itself; it stops on its way back to the guest. Suspending a suspended thread changes nothing: the
-    /// layers above count.
-    ///
-    /// # Errors
-    /// ESRCH if the thread has ended; what the kernel reports if it cannot be signalled.
-    pub fn suspend(&self) -> io::Result<()> {
+impl Suspension for Control {
+    fn suspend(&self) -> io::Result<()> {
         install_handler()?;
         loop {
             let word = self.word.load(Ordering::SeqCst);
@@ -132,30 +126,27 @@ impl Control {
         }
     }
 
-    /// Lets a suspended thread go on. Without effect on one that is not suspended.
-    pub fn resume(&self) {
+    fn resume(&self) {
         if self.step(IN_GUEST, GUEST_RELEASED) || self.step(IN_HOST, HOST_RELEASED) {
             self.wake();
         }
     }
 
-    /// The registers of the suspended thread. `None` if it is not suspended, or has not begun.
-    #[must_use]
-    pub fn context(&self) -> Option<Context> {
+    fn context(&self) -> Option<Context> {
         let suspended = matches!(self.word.load(Ordering::SeqCst), IN_GUEST | IN_HOST);
         if suspended { lock(&self.capture).context() } else { None }
     }
 
-    /// Sets the registers with which the suspended thread goes on. A thread in a shim finishes it first. Returns
-    /// false if it is not suspended.
-    pub fn set_context(&self, context: Context) -> bool {
+    fn set_context(&self, context: Context) -> bool {
         let suspended = matches!(self.word.load(Ordering::SeqCst), IN_GUEST | IN_HOST);
         if suspended {
             lock(&self.capture).set(context);
         }
         suspended
     }
+}
 
+impl Control {
     /// Asks the thread to stop.
     fn request(&self) -> io::Result<()> {
         let thread = lock(&self.thread);

@@ -10,6 +10,7 @@
 //! | `registers` | the instance's register file, read in place |
 //! | `isa`, `arm64`, `x86`, `x87` | what differs between machines |
 //! | `baton` | one guest thread at a time: who runs, preemption |
+//! | `suspend` | threads that others stop and look at |
 //! | `services` | what the program does for this library |
 //! | `changes` | mapping and code changes on their way to the instances |
 //!
@@ -44,17 +45,16 @@
 //! - Each fiber takes a processor of its own: a call without an enclosing level does, and fibers have levels of their own.
 //! - Memory that one thread takes away while another is using it faults in translated code, where the fault is not the
 //!   guest's yet: a crash report. Memory that is gone before it is first touched is a proper fault.
-//! - A running thread's registers cannot be read from outside (no SuspendThread with GetThreadContext).
 //!
 //! # Licence
 //! This crate's sources are MIT OR Apache-2.0; linked with unicorn-engine, the library as a whole is GPL-2.0.
 
 use std::marker::PhantomData;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
-use transom_cpu::engine::{CallResult, Engine, Host};
+use transom_cpu::engine::{CallResult, Engine, Host, Suspension};
 use transom_cpu::external::{Answer, Request, SUPPORT_SIZE};
 use transom_cpu::machine::Machine;
 use transom_cpu::mem::BadAddress;
@@ -65,6 +65,7 @@ use crate::baton::Baton;
 use crate::changes::{Change, Changes, Kind};
 use crate::isa::Isa;
 use crate::run::Start;
+use crate::suspend::Stopper;
 use crate::vm::Vm;
 use crate::x86::{Amd64, I386};
 
@@ -75,6 +76,7 @@ mod isa;
 mod registers;
 mod run;
 mod services;
+mod suspend;
 mod vm;
 mod x86;
 mod x87;
@@ -165,8 +167,9 @@ impl<I: Isa> Unicorn<I> {
     /// Runs a level, on the thread's processor or on a fresh one.
     unsafe fn enter(&self, block: *mut ThreadBlock, start: &Start<'_>) -> CallResult {
         // SAFETY: the caller's contract.
-        let current = unsafe { run::current(block) };
+        let (current, stopper) = unsafe { (run::current(block), Stopper::of(block)) };
         if let Some(vm) = current.filter(|vm| vm.depth.get() < run::MAX_DEPTH) {
+            stopper.inspect(|s| _ = s.enter(vm));
             self.shared.retake::<I>(vm);
             // SAFETY: the caller's contract.
             return unsafe { run::open::<I>(vm, block, start) };
@@ -179,6 +182,7 @@ impl<I: Isa> Unicorn<I> {
                 std::process::abort();
             }
         };
+        stopper.inspect(|s| _ = s.enter(vm));
         if let Some(outer) = current {
             self.shared.retake::<I>(outer);
             run::copy_registers::<I>(outer.cpu, vm.cpu);
@@ -227,13 +231,30 @@ impl<I: Isa> Engine for Unicorn<I> {
         b.thunks = self.host.thunks().base();
         b.frame = core::ptr::null_mut();
         b.level = core::ptr::null_mut();
+        b.engine = Arc::into_raw(Stopper::new(block)).cast_mut().cast();
         // Fail here rather than at the first call if there is no memory for a processor.
         let vm = self.processor()?;
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(vm);
         Ok(())
     }
 
-    unsafe fn detach_thread(&self, _block: *mut ThreadBlock) {}
+    unsafe fn detach_thread(&self, block: *mut ThreadBlock) {
+        // SAFETY: the caller's contract: the thread's own block, whose field `attach_thread` has set.
+        let stopper = unsafe { core::mem::replace(&mut (*block).engine, core::ptr::null_mut()) };
+        if !stopper.is_null() {
+            // SAFETY: from `Arc::into_raw` in `attach_thread`, taken back once.
+            unsafe { Arc::from_raw(stopper.cast::<Stopper>()) }.end();
+        }
+    }
+
+    fn suspension(&self, block: *mut ThreadBlock) -> Option<Arc<dyn Suspension>> {
+        // SAFETY: the calling thread's block; the field is from `Arc::into_raw`, and counted by the thread still.
+        unsafe {
+            let stopper = core::ptr::from_ref(Stopper::of(block)?);
+            Arc::increment_strong_count(stopper);
+            Some(Arc::from_raw(stopper))
+        }
+    }
 
     unsafe fn call(&self, block: *mut ThreadBlock, target: u64, args: &[u64], float: bool) -> CallResult {
         // SAFETY: the caller's contract.

@@ -21,6 +21,7 @@ use unicorn_engine_sys::{uc_emu_start, uc_engine, uc_error};
 
 use crate::isa::{Cpu, Event, Isa};
 use crate::services::{Payload, catch, throw};
+use crate::suspend::Stopper;
 use crate::vm::{Refused, Stop, Vm};
 
 /// Unicorn refuses deeper nesting on one instance (its limit is 64); calls from deeper move on to another processor.
@@ -96,20 +97,51 @@ fn call_shim<I: Isa>(vm: &Vm, index: u32) -> Result<(), Stop> {
         (*block).frame = &raw mut frame;
         (*block).guest_sp = frame.sp;
     }
-    let baton = &vm.shared.baton;
-    baton.park(vm.owner());
+    // SAFETY: as above.
+    unsafe { Stopper::of(block) }.inspect(|s| s.leave());
+    vm.shared.baton.park(vm.owner());
     let frame_ptr = &raw mut frame;
     // SAFETY: a bound entry takes the block, the frame and its own data, on the thread's host stack.
     let outcome = catch(|| unsafe { (bound.entry)(block, frame_ptr, bound.data) });
-    vm.shared.retake::<I>(vm);
+    let block = vm.block.get();
     // SAFETY: as above, with the thread that runs here now; the frame dies here.
-    unsafe { (*vm.block.get()).frame = frame.previous };
+    let changed = unsafe {
+        let stopper = Stopper::of(block);
+        let stopped = stopper.is_some_and(|s| s.enter(vm));
+        vm.shared.retake::<I>(vm);
+        (*block).frame = frame.previous;
+        stopper.and_then(|s| after_stop(vm, s, stopped))
+    };
+    let outcome = match changed {
+        Some(context) if outcome.is_ok() => Err(resumption(block, &context)),
+        _ => outcome,
+    };
     match outcome {
         Ok(()) => {
             I::leave(vm.cpu, &frame);
             Ok(())
         }
         Err(payload) => Err(Stop::Unwind(payload)),
+    }
+}
+
+/// What follows a return to the guest: registers that were set meanwhile, if the thread was stopped.
+#[inline]
+fn after_stop(vm: &Vm, stopper: &Stopper, stopped: bool) -> Option<Context> {
+    if stopper.is_asked() {
+        // At the next block boundary.
+        vm.halt();
+    }
+    if stopped { stopper.take_changed() } else { None }
+}
+
+/// What makes the levels go on with these registers, wherever that is.
+#[cold]
+fn resumption(block: *mut ThreadBlock, context: &Context) -> Payload {
+    // SAFETY: the calling thread's block, inside a level.
+    match catch(|| unsafe { resume(block, context) }) {
+        Err(payload) => payload,
+        Ok(()) => unreachable!("resuming unwinds"),
     }
 }
 
@@ -174,6 +206,8 @@ pub(crate) unsafe fn open<I: Isa>(vm: &'static Vm, block: *mut ThreadBlock, star
         (*block).host_sp = open.level.host_sp;
         (*block).frame = open.level.frame;
         (*block).guest_sp = outer_sp;
+        // Last: what is left of the levels can be looked at from now on.
+        Stopper::of(block).inspect(|s| s.leave());
     }
     vm.shared.release(vm);
     match outcome {
@@ -208,6 +242,10 @@ fn run<I: Isa>(vm: &Vm, this: *mut Level) -> Result<(), Payload> {
     loop {
         vm.catch_up(&vm.shared.changes);
         *vm.stop.borrow_mut() = Stop::None;
+        if let Some(payload) = stop_if_asked::<I>(vm) {
+            unwound::<I>(vm, this, payload)?;
+            continue;
+        }
         // SAFETY: the instance is live and the baton held. `until` 0 is page 0, which holds no code.
         let error = unsafe { uc_emu_start(vm.cpu.uc, I::pc(vm.cpu), 0, 0, 0) };
         let reason = core::mem::replace(&mut *vm.stop.borrow_mut(), Stop::None);
@@ -231,6 +269,19 @@ fn run<I: Isa>(vm: &Vm, this: *mut Level) -> Result<(), Payload> {
             }
         }
     }
+}
+
+/// Stops the thread here if somebody waits for that. What it goes on with instead, if that was changed.
+#[inline]
+fn stop_if_asked<I: Isa>(vm: &Vm) -> Option<Payload> {
+    let block = vm.block.get();
+    // SAFETY: the block of the thread that runs on this processor.
+    let stopper = unsafe { Stopper::of(block) }.filter(|s| s.is_asked())?;
+    let registers = I::save(vm.cpu);
+    vm.shared.baton.park(vm.owner());
+    let changed = stopper.stop(registers);
+    vm.shared.retake::<I>(vm);
+    changed.map(|context| resumption(block, &context))
 }
 
 /// What Unicorn's error stands for, or `None` if it stopped because it was asked to.
@@ -264,11 +315,25 @@ fn report_fault<I: Isa>(vm: &Vm, fault: Fault) -> Result<(), Payload> {
     let fault = I::refine(fault, &context);
     let block = vm.block.get();
     // SAFETY: the block of the thread that runs on this processor.
-    unsafe { (*block).guest_sp = context.sp() };
+    unsafe {
+        (*block).guest_sp = context.sp();
+        Stopper::of(block).inspect(|s| s.leave());
+    }
     vm.shared.baton.park(vm.owner());
     let outcome = catch(|| vm.host.fault(block, fault, &mut context));
+    let block = vm.block.get();
+    // SAFETY: as above, with the thread that runs here now.
+    let stopper = unsafe { Stopper::of(block) };
+    let stopped = stopper.is_some_and(|s| s.enter(vm));
     vm.shared.retake::<I>(vm);
-    outcome.map(|()| I::load(vm.cpu, &context))
+    outcome?;
+    match stopper.and_then(|s| after_stop(vm, s, stopped)) {
+        Some(changed) => Err(resumption(block, &changed)),
+        None => {
+            I::load(vm.cpu, &context);
+            Ok(())
+        }
+    }
 }
 
 /// Something unwinds and has reached this level: it ends here if the level is meant.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
-use transom_cpu::suspend::{self, Control};
+use transom_cpu::engine::Suspension;
 use transom_syscalls::status::{Result, Status};
 use transom_syscalls::thread::ThreadObject;
 use windows_sys::Win32::Foundation as f;
@@ -22,7 +22,7 @@ struct Controls(Mutex<HashMap<u32, Attached>>);
 /// A thread that runs guest code: its control, and the address of its block.
 #[derive(Clone)]
 struct Attached {
-    control: Arc<Control>,
+    control: Arc<dyn Suspension>,
     block: usize,
 }
 
@@ -32,13 +32,13 @@ impl Process {
         controls.0.lock().unwrap_or_else(PoisonError::into_inner).get(&thread.id()).cloned()
     }
 
-    fn control(&self, thread: &ThreadObject) -> Option<Arc<Control>> {
+    fn control(&self, thread: &ThreadObject) -> Option<Arc<dyn Suspension>> {
         self.attached(thread).map(|a| a.control)
     }
 
     /// The calling thread is attached to the engine: from now on it can be suspended.
     pub(crate) fn begin_suspensions(&self, thread_id: u32, block: *mut ThreadBlock) {
-        if let Some(control) = suspend::current() {
+        if let Some(control) = self.engine().suspension(block) {
             let controls = self.states.get::<Controls>();
             let attached = Attached { control, block: block.expose_provenance() };
             controls.0.lock().unwrap_or_else(PoisonError::into_inner).insert(thread_id, attached);
@@ -108,11 +108,22 @@ impl Process {
         Ok(())
     }
 
+    /// What a suspended thread reports that is about to call its first guest function, or has returned from it: it stands where
+    /// that function returns to.
+    fn outside(&self, block: usize) -> Context {
+        let block = core::ptr::with_exposed_provenance::<ThreadBlock>(block);
+        let mut context = Context::new(self.machine);
+        // SAFETY: the block of a thread that is attached, and stays so while it is suspended.
+        context.set_return(self.engine().return_trap(), unsafe { (*block).guest_sp }, 0);
+        context
+    }
+
     /// Calls `work` with a thread's registers, stopping the thread for as long if it is not suspended; with those that it
     /// gives back the thread goes on.
     ///
     /// # Errors
-    /// As [`Process::suspend_thread`]; `STATUS_UNSUCCESSFUL` if the thread has not begun.
+    /// As [`Process::suspend_thread`]; `STATUS_UNSUCCESSFUL` if the thread is not attached yet, or would have to go on elsewhere
+    /// while it is outside of all guest functions.
     pub fn with_registers<T>(
         &self,
         thread: &ThreadObject,
@@ -120,11 +131,19 @@ impl Process {
     ) -> Result<T> {
         self.suspend_thread(thread)?;
         let done = || {
-            let control = self.control(thread).ok_or(Status(f::STATUS_UNSUCCESSFUL))?;
-            let context = control.context().ok_or(Status(f::STATUS_UNSUCCESSFUL))?;
-            let (answer, changed) = work(context)?;
-            if let Some(context) = changed {
-                control.set_context(context);
+            let Attached { control, block } = self.attached(thread).ok_or(Status(f::STATUS_UNSUCCESSFUL))?;
+            if let Some(context) = control.context() {
+                let (answer, changed) = work(context)?;
+                if let Some(context) = changed {
+                    control.set_context(context);
+                }
+                return Ok(answer);
+            }
+            let outside = self.outside(block);
+            let place = (outside.pc(), outside.sp());
+            let (answer, changed) = work(outside)?;
+            if changed.is_some_and(|c| (c.pc(), c.sp()) != place) {
+                return Err(Status(f::STATUS_UNSUCCESSFUL));
             }
             Ok(answer)
         };
