@@ -18,6 +18,7 @@ pub static ALIASES: &[(&str, &str)] = &[
     ("kernelbase.dll", "kernel32.dll"),
     ("ntmarta.dll", "advapi32.dll"),
     ("sechost.dll", "advapi32.dll"),
+    ("sspicli.dll", "secur32.dll"),
     ("windows.storage.dll", "shell32.dll"),
     ("winmmbase.dll", "winmm.dll"),
 ];

@@ -7,6 +7,7 @@ pub(crate) mod numbers;
 pub(crate) mod objects;
 pub(crate) mod probe;
 pub(crate) mod process_information;
+pub(crate) mod query_object;
 pub(crate) mod string_conversion;
 pub(crate) mod strings;
 pub(crate) mod system_information;

@@ -4,3 +4,5 @@
 pub(crate) mod dbghelp;
 pub(crate) mod devices;
 pub(crate) mod iphlpapi;
+pub(crate) mod pdh;
+pub(crate) mod secur32;

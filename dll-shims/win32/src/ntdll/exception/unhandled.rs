@@ -1,7 +1,10 @@
 //! What happens to an exception that no handler takes: the program's top-level filter, then a report and the end.
 
 use transom_cpu::context::Context;
-use transom_sdk::{Cx, Func, Ptr, Record, shim};
+use transom_sdk::{Cx, Func, Parameters, Ptr, Record, Win32, shim};
+use windows_sys::Win32::Foundation::STATUS_FAIL_FAST_EXCEPTION;
+use windows_sys::Win32::System::SystemServices::EXCEPTION_NONCONTINUABLE;
+use windows_sys::Win32::System::WindowsProgramming::FAIL_FAST_GENERATE_EXCEPTION_ADDRESS;
 
 use super::area::Area;
 use super::{raise, report};
@@ -46,4 +49,28 @@ fn UnhandledExceptionFilter(cx: &Cx, pointers: Ptr<u8>) -> i32 {
         Ok((record, context)) => die(cx, &record, &context),
         Err(bad) => cx.access_violation(bad),
     }
+}
+
+/// Raises an exception that bypasses all exception handlers: the process ends with a report.
+#[shim(kernel32)]
+fn RaiseFailFastException(cx: &Cx, record: Ptr<u8>, context: Ptr<u8>, flags: u32) -> Win32<()> {
+    let machine = cx.machine();
+    let mut at = cx.caller_context();
+    if !context.is_null() {
+        at = Context::load(machine, context.addr())?;
+    }
+    let mut what = Record {
+        code: STATUS_FAIL_FAST_EXCEPTION.cast_unsigned(),
+        flags: EXCEPTION_NONCONTINUABLE,
+        nested: 0,
+        address: cx.return_address(),
+        parameters: Parameters::default(),
+    };
+    if !record.is_null() {
+        what = Record::load(cx, record.addr())?;
+        if flags & FAIL_FAST_GENERATE_EXCEPTION_ADDRESS != 0 {
+            what.address = cx.return_address();
+        }
+    }
+    die(cx, &what, &at)
 }
