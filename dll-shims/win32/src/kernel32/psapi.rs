@@ -51,7 +51,7 @@ fn size(value: u64) -> usize {
 }
 
 /// Retrieves information about the memory usage of the specified process.
-#[shim(kernel32(K32GetProcessMemoryInfo), psapi)]
+#[shim(kernel32(K32GetProcessMemoryInfo, GetProcessMemoryInfo), psapi)]
 fn GetProcessMemoryInfo(cx: &Cx, process: Handle, out: Ptr<u8>, room: u32) -> Win32<()> {
     let process = process_of(cx, process, t::PROCESS_QUERY_LIMITED_INFORMATION)?;
     let full = cx.size_of::<MemoryCounters>();

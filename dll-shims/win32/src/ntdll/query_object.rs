@@ -85,14 +85,7 @@ fn named(cx: &Cx, out: Ptr<u8>, room: u32, needed: Ptr<u32>, (name, gap): (&[u16
 
 /// Retrieves information about an object: its access, its name, its type.
 #[shim(ntdll(NtQueryObject, ZwQueryObject), partial = "names of files only; of types only the name")]
-fn NtQueryObject(
-    cx: &Cx,
-    handle: Handle,
-    class: i32,
-    out: Ptr<u8>,
-    room: u32,
-    needed: Ptr<u32>,
-) -> Nt<()> {
+fn NtQueryObject(cx: &Cx, handle: Handle, class: i32, out: Ptr<u8>, room: u32, needed: Ptr<u32>) -> Nt<()> {
     const NAME: i32 = 1;
     /// What follows the name in OBJECT_TYPE_INFORMATION.
     const COUNTS: usize = 88;
@@ -125,7 +118,13 @@ fn NtQueryObject(
 
 /// Retrieves the full path of a file; how many bytes it has, or needs.
 #[shim(ntdll)]
-fn RtlGetFullPathName_U(cx: &Cx, name: WStr, room: u32, out: TextOut, file_part: Ptr<Ptr<u16>>) -> Win32<u32> {
+fn RtlGetFullPathName_U(
+    cx: &Cx,
+    name: WStr,
+    room: u32,
+    out: TextOut,
+    file_part: Ptr<Ptr<u16>>,
+) -> Win32<u32> {
     let full = cx.files().names.full_path(&name.get()?)?;
     let len = out.put(&full, room / 2)?;
     if len < room / 2 && !file_part.is_null() {

@@ -2,6 +2,7 @@
 //! is called, and these answer as documented for a system without the feature.
 
 pub(crate) mod dbghelp;
+pub(crate) mod dbghelp_modules;
 pub(crate) mod devices;
 pub(crate) mod iphlpapi;
 pub(crate) mod pdh;

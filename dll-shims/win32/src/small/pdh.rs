@@ -279,8 +279,10 @@ fn PdhEnumObjectsW(
     _detail: u32,
     _refresh: bool,
 ) -> Win32<u32> {
-    let objects: Vec<u8> =
-        "Memory\0Processor\0Processor Information\0System\0\0".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let objects: Vec<u8> = "Memory\0Processor\0Processor Information\0System\0\0"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     give(cx, &objects, 2, list, size)
 }
 

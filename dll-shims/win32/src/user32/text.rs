@@ -29,25 +29,25 @@ fn map_ansi(at: u64, change: fn(&mut [u8])) -> Win32<Ptr<u8>> {
 }
 
 /// Converts a character string or a single character to uppercase.
-#[shim(user32)]
+#[shim(user32, kernel32)]
 fn CharUpperW(_cx: &Cx, text: Ptr<u16>) -> Win32<Ptr<u16>> {
     map(text.addr(), upcase)
 }
 
 /// Converts a character string or a single character to lowercase.
-#[shim(user32)]
+#[shim(user32, kernel32)]
 fn CharLowerW(_cx: &Cx, text: Ptr<u16>) -> Win32<Ptr<u16>> {
     map(text.addr(), lowcase)
 }
 
 /// Converts a character string or a single character to uppercase.
-#[shim(user32)]
+#[shim(user32, kernel32)]
 fn CharUpperA(_cx: &Cx, text: Ptr<u8>) -> Win32<Ptr<u8>> {
     map_ansi(text.addr(), <[u8]>::make_ascii_uppercase)
 }
 
 /// Converts a character string or a single character to lowercase.
-#[shim(user32)]
+#[shim(user32, kernel32)]
 fn CharLowerA(_cx: &Cx, text: Ptr<u8>) -> Win32<Ptr<u8>> {
     map_ansi(text.addr(), <[u8]>::make_ascii_lowercase)
 }
@@ -59,15 +59,33 @@ fn map_buffer(at: Ptr<u16>, len: u32, change: fn(u16) -> u16) -> Win32<u32> {
 }
 
 /// Converts characters in a buffer to uppercase.
-#[shim(user32)]
+#[shim(user32, kernel32)]
 fn CharUpperBuffW(_cx: &Cx, text: Ptr<u16>, len: u32) -> Win32<u32> {
     map_buffer(text, len, upcase)
 }
 
 /// Converts characters in a buffer to lowercase.
-#[shim(user32)]
+#[shim(user32, kernel32)]
 fn CharLowerBuffW(_cx: &Cx, text: Ptr<u16>, len: u32) -> Win32<u32> {
     map_buffer(text, len, lowcase)
+}
+
+/// Converts so many bytes of text in the ANSI code page to lower case.
+#[shim(user32, kernel32)]
+fn CharLowerBuffA(_cx: &Cx, text: Ptr<u8>, len: u32) -> Win32<u32> {
+    let mut bytes = text.read_slice(len as usize)?;
+    bytes.make_ascii_lowercase();
+    text.write_slice(&bytes)?;
+    Ok(len)
+}
+
+/// Converts so many bytes of text in the ANSI code page to upper case.
+#[shim(user32, kernel32)]
+fn CharUpperBuffA(_cx: &Cx, text: Ptr<u8>, len: u32) -> Win32<u32> {
+    let mut bytes = text.read_slice(len as usize)?;
+    bytes.make_ascii_uppercase();
+    text.write_slice(&bytes)?;
+    Ok(len)
 }
 
 /// Retrieves a pointer to the next character in a string.

@@ -4,7 +4,14 @@ use transom_sdk::{Ptr, shim};
 use windows_sys::Win32::Media::{MMSYSERR_BADDEVICEID, MMSYSERR_INVALHANDLE};
 
 /// Retrieves the number of devices: none.
-#[shim(winmm(waveOutGetNumDevs, waveInGetNumDevs, midiOutGetNumDevs, midiInGetNumDevs, auxGetNumDevs, mixerGetNumDevs))]
+#[shim(winmm(
+    waveOutGetNumDevs,
+    waveInGetNumDevs,
+    midiOutGetNumDevs,
+    midiInGetNumDevs,
+    auxGetNumDevs,
+    mixerGetNumDevs
+))]
 fn waveOutGetNumDevs() -> u32 {
     0
 }
@@ -29,7 +36,16 @@ fn waveOutOpen(
 }
 
 /// Closes, resets, or starts a device: none is open.
-#[shim(winmm(waveOutClose, waveOutReset, waveOutPause, waveOutRestart, waveInClose, waveInReset, waveInStart, waveInStop))]
+#[shim(winmm(
+    waveOutClose,
+    waveOutReset,
+    waveOutPause,
+    waveOutRestart,
+    waveInClose,
+    waveInReset,
+    waveInStart,
+    waveInStop
+))]
 fn waveOutClose(_device: usize) -> u32 {
     MMSYSERR_INVALHANDLE
 }
