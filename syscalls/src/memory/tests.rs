@@ -335,7 +335,7 @@ fn an_allocation_that_the_teb_names_grows_like_a_stack() {
     let (bottom, base) = (range.base, range.base + range.size);
     let top = |address, size, protect| {
         memory
-            .allocate(&Allocation { address, size, kind: MEM_COMMIT, protect, ..Default::default() })
+            .allocate(&Allocation { base: address, size, kind: MEM_COMMIT, protect, ..Default::default() })
             .unwrap()
     };
     top(base - PAGE, PAGE, PAGE_READWRITE);

@@ -64,7 +64,7 @@ fn GetProcessMitigationPolicy(
     let (bytes, flags) = match policy {
         t::ProcessDEPPolicy => (8, ENABLED),
         t::ProcessMitigationOptionsMask => (len, 0),
-        0..t::MaxProcessMitigationPolicy => (4, 0),
+        policy if (0..t::MaxProcessMitigationPolicy).contains(&policy) => (4, 0),
         _ => return Err(WinError::Code(f::ERROR_INVALID_PARAMETER)),
     };
     if len < bytes || len > 64 {
