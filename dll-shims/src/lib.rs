@@ -6,7 +6,7 @@ use transom_sdk::Dll;
 pub use transom_win32::backtrace;
 
 /// The built-in DLLs, a list per crate, each sorted by name; then those of which no function is there.
-pub static DLLS: &[&[Dll]] = &[transom_crt::DLLS, transom_win32::DLLS, known::DLLS];
+pub static DLLS: &[&[Dll]] = &[transom_crt::DLLS, transom_msvcp::DLLS, transom_win32::DLLS, known::DLLS];
 
 /// Other names of built-in DLLs: DLLs that Windows splits off, which API sets name as hosts, to those that document the functions.
 pub static ALIASES: &[(&str, &str)] = &[

@@ -27,4 +27,12 @@ pub mod text_mode;
 pub mod time;
 pub mod unit;
 
+/// What the C++ library stands on: calls of methods, throwing, and locks that a thread may take again.
+pub mod cpp {
+    pub use crate::eh::rtti::{copy_message, destroy_message};
+    pub use crate::eh::stubs::{call_method, call_method_long};
+    pub use crate::eh::throw::{handled, throw, uncaught};
+    pub use crate::stdio::stream::Recursive;
+}
+
 include!(concat!(env!("OUT_DIR"), "/exports.rs"));

@@ -54,8 +54,8 @@ impl Reader<'_> {
         self.qualified()?;
         match self.next()? {
             '0'..='4' => self.variable(),
-            // A table of virtual functions.
-            '6' => self.copy(self.rest.len()),
+            // A table of virtual functions or of virtual bases.
+            '6' | '7' => self.copy(self.rest.len()),
             _ => self.function(),
         }
     }
@@ -208,6 +208,7 @@ mod tests {
             ("?_Fiopen@std@@YAPEAU_iobuf@@PEBDHH@Z", "?_Fiopen@std@@YAPAU_iobuf@@PBDHH@Z", false),
             ("?terminate@@YAXXZ", "?terminate@@YAXXZ", false),
             ("??_7type_info@@6B@", "??_7type_info@@6B@", false),
+            ("??_8a@@7Bb@@@", "??_8a@@7Bb@@@", false),
         ];
         for (wide, narrow, method) in pairs {
             let read = read(wide).unwrap_or_else(|| panic!("{wide} was not understood"));

@@ -7,6 +7,7 @@ use transom_cpu::machine::Machine;
 use transom_cpu::mem::{self, BadAddress};
 
 use crate::cx::Cx;
+use crate::data::GuestData;
 use crate::pointer::{Func, Handle, In, Out, Ptr};
 
 /// A cursor over the arguments of one call.
@@ -204,6 +205,49 @@ macro_rules! integers {
 }
 integers!(u8 => word32, i8 => word32, u16 => word32, i16 => word32, u32 => word32, i32 => word32,
           u64 => word64, i64 => word64, usize => pointer, isize => signed);
+
+/// A structure or object passed by value, which each machine does in its own way.
+#[derive(Debug, Clone, Copy)]
+pub struct ByValue<T>(pub T);
+
+impl<T: GuestData> Arg for ByValue<T> {
+    fn fetch(args: &mut Args<'_>) -> Self {
+        let wide = args.machine().is_64();
+        let size = T::SIZE[usize::from(wide)];
+        let registers = [0; 2];
+        let (at, words) = match args.machine() {
+            Machine::I386 => {
+                let at = args.frame.stack + args.stack;
+                args.stack += size.next_multiple_of(4) as u64;
+                (at, registers)
+            }
+            Machine::Amd64 if matches!(size, 1 | 2 | 4 | 8) => (0, [args.word64(), 0]),
+            Machine::Arm64 if size <= 8 => (0, [args.word64(), 0]),
+            Machine::Arm64 if size <= 16 => {
+                // Never split between registers and stack.
+                if args.int == 7 {
+                    args.int = 8;
+                }
+                (0, [args.word64(), args.word64()])
+            }
+            Machine::Amd64 | Machine::Arm64 => (args.pointer(), registers),
+        };
+        let at = if at == 0 { words.as_ptr() as u64 } else { at };
+        match T::load(at, wide) {
+            Ok(value) => Self(value),
+            Err(bad) => {
+                args.fault = Some(bad);
+                // The call is not made: any value of the type will do, and zeros are one.
+                let zeros = [0u64; 8];
+                T::load(zeros.as_ptr() as u64, wide).map_or_else(|_| unreachable!("host memory"), Self)
+            }
+        }
+    }
+    fn show(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+        let _ = Self::fetch(args);
+        out.write_str("{...}")
+    }
+}
 
 /// Where a 16-byte structure result goes: a hidden first argument, where the machine's convention has one.
 #[derive(Debug, Clone, Copy)]

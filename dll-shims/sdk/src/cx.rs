@@ -255,6 +255,13 @@ impl Cx {
         unsafe { self.engine().call(self.block, function.0, args, false) }.int
     }
 
+    /// As [`Cx::call`], for functions that return 64 bits on every machine.
+    pub fn call_long(&self, function: Func, args: &[u64]) -> u64 {
+        // SAFETY: as in `call`.
+        let result = unsafe { self.engine().call(self.block, function.0, args, false) };
+        result.int | result.high << 32
+    }
+
     /// As [`Cx::call`], for functions that return a `double`.
     pub fn call_f64(&self, function: Func, args: &[u64]) -> f64 {
         // SAFETY: as in `call`.

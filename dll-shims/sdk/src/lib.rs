@@ -27,6 +27,7 @@
 //! | [`AStr`] | a NUL-terminated byte string |
 //! | [`TextOut`] | a caller's buffer for text; with `ansi` the A form converts |
 //! | [`VarArgs`], [`VaList`] | `...` and `va_list` |
+//! | [`ByValue<T>`] | a structure or object passed by value |
 //! | [`Func`] | the address of a guest function; call it with [`Cx::call`] |
 //!
 //! | result type | on failure |
@@ -68,7 +69,7 @@ mod text;
 mod thread;
 mod trace;
 
-pub use args::{Arg, Args, Hidden, VaList, VarArgs};
+pub use args::{Arg, Args, ByValue, Hidden, VaList, VarArgs};
 pub use boot::ProgramInfo;
 pub use cx::{Cx, enter};
 pub use data::{GuestData, Layout, layout};
@@ -86,6 +87,7 @@ pub use thread::ThreadStart;
 pub use trace::{Callee, Tracer};
 
 pub use transom_cpu::block::ThreadBlock;
+pub use transom_cpu::engine::Access;
 pub use transom_cpu::frame::Frame;
 pub use transom_cpu::machine::Machine;
 pub use transom_cpu::mem::{self, BadAddress};

@@ -170,12 +170,16 @@ fn __RTCastToVoid(cx: &Cx, object: Ptr<u8>) -> Ptr<u8> {
 /// Copies what `std::exception` keeps: a message, and whether it is to be freed.
 #[shim(ucrtbase, vcruntime140)]
 fn __std_exception_copy(cx: &Cx, from: Ptr<u8>, to: Ptr<u8>) {
-    if let Err(bad) = copy_exception(cx, from.addr(), to.addr()) {
+    if let Err(bad) = copy_message(cx, from.addr(), to.addr()) {
         cx.access_violation(bad);
     }
 }
 
-fn copy_exception(cx: &Cx, from: u64, to: u64) -> Result<(), BadAddress> {
+/// Copies `__std_exception_data`, the message of an exception, between two guest addresses.
+///
+/// # Errors
+/// If the memory cannot be read or written.
+pub fn copy_message(cx: &Cx, from: u64, to: u64) -> Result<(), BadAddress> {
     let word = if cx.is_64() { 8 } else { 4 };
     let text = get(cx, from)?;
     let owned: u8 = mem::read(from + word)?;
@@ -195,17 +199,22 @@ fn copy_exception(cx: &Cx, from: u64, to: u64) -> Result<(), BadAddress> {
 /// Frees what `std::exception` keeps.
 #[shim(ucrtbase, vcruntime140)]
 fn __std_exception_destroy(cx: &Cx, data: Ptr<u8>) {
-    let word = if cx.is_64() { 8 } else { 4 };
-    let at = data.addr();
-    let done = get(cx, at).and_then(|text| {
-        let owned = mem::read::<u8>(at + word)? != 0 && text != 0;
-        if owned && cx.heaps().process().free(text).is_err() {
-            log::debug!("an exception message at {text:#x} is not of the process heap");
-        }
-        super::types::put(cx, at, 0)?;
-        mem::write(at + word, &0u8)
-    });
-    done.unwrap_or_else(|bad| cx.access_violation(bad));
+    destroy_message(cx, data.addr()).unwrap_or_else(|bad| cx.access_violation(bad));
+}
+
+/// Frees the message of the `__std_exception_data` at a guest address.
+///
+/// # Errors
+/// If the memory cannot be read or written.
+pub fn destroy_message(cx: &Cx, at: u64) -> Result<(), BadAddress> {
+    let word = u64::from(cx.pointer_size());
+    let text = get(cx, at)?;
+    let owned = mem::read::<u8>(at + word)? != 0 && text != 0;
+    if owned && cx.heaps().process().free(text).is_err() {
+        log::debug!("an exception message at {text:#x} is not of the process heap");
+    }
+    super::types::put(cx, at, 0)?;
+    mem::write(at + word, &0u8)
 }
 
 /// Whether the exception being handled is of a type. Only C++/CLI code asks.

@@ -51,20 +51,29 @@ fn page(cx: &Cx) -> u64 {
     })
 }
 
+/// The most words that a method takes after its `this`.
+const MOST_WORDS: usize = 14;
+
 /// Calls a method of a guest object (`__thiscall` on x86).
-pub(crate) fn call_method(cx: &Cx, method: Func, this: u64, args: &[u64]) -> u64 {
+pub fn call_method(cx: &Cx, method: Func, this: u64, args: &[u64]) -> u64 {
+    with_method(cx, method, this, args, Cx::call)
+}
+
+/// As [`call_method`], for methods that return 64 bits on every machine.
+pub fn call_method_long(cx: &Cx, method: Func, this: u64, args: &[u64]) -> u64 {
+    with_method(cx, method, this, args, Cx::call_long)
+}
+
+fn with_method(cx: &Cx, method: Func, this: u64, args: &[u64], call: fn(&Cx, Func, &[u64]) -> u64) -> u64 {
     // An array, not a vector: the call may be abandoned, and nothing here may need a destructor.
-    let mut all = [0; 5];
-    let mut count = 0;
-    for &word in [this].iter().chain(args).take(4) {
-        all[1 + count] = word;
-        count += 1;
-    }
+    let mut all = [0; MOST_WORDS + 2];
+    (all[0], all[1]) = (method.0, this);
+    let count = args.len().min(MOST_WORDS);
+    all[2..2 + count].copy_from_slice(&args[..count]);
     if cx.machine() == Machine::I386 {
-        all[0] = method.0;
-        cx.call(Func(page(cx)), &all[..=count])
+        call(cx, Func(page(cx)), &all[..2 + count])
     } else {
-        cx.call(method, &all[1..=count])
+        call(cx, method, &all[1..2 + count])
     }
 }
 

@@ -84,14 +84,15 @@ pub(crate) fn resolve(cx: &Cx, record: &Record) -> Record {
 /// Throws an object, or, without one, the exception being handled once more.
 #[shim(msvcrt, ucrtbase, vcruntime140, stdcall)]
 fn _CxxThrowException(cx: &Cx, object: Ptr<u8>, info: Ptr<u8>) {
+    throw(cx, object.addr(), info.addr())
+}
+
+/// Throws the object at a guest address as its ThrowInfo says, or, without either (0), the exception being handled once more.
+pub fn throw(cx: &Cx, object: u64, info: u64) -> ! {
     const NONCONTINUABLE: u32 = 1;
     thread(cx).uncaught += 1;
-    let base = if cx.is_64() && !info.is_null() {
-        cx.modules().by_address(info.addr()).map_or(0, |m| m.base)
-    } else {
-        0
-    };
-    let words = [MAGICS[0], object.addr(), info.addr(), base];
+    let base = if cx.is_64() && info != 0 { cx.modules().by_address(info).map_or(0, |m| m.base) } else { 0 };
+    let words = [MAGICS[0], object, info, base];
     let count = if cx.is_64() { 4 } else { 3 };
     cx.raise(&Record {
         code: CODE,
@@ -143,6 +144,16 @@ fn __processing_throw(cx: &Cx) -> Ptr<i32> {
 #[shim(ucrtbase, vcruntime140)]
 fn __uncaught_exceptions(cx: &Cx) -> i32 {
     thread(cx).uncaught
+}
+
+/// How many exceptions the thread has thrown and not yet caught.
+pub fn uncaught(cx: &Cx) -> i32 {
+    thread(cx).uncaught
+}
+
+/// The record of the exception that the innermost running catch block handles.
+pub fn handled(cx: &Cx) -> Option<Record> {
+    thread(cx).catches.last().map(|c| c.copy)
 }
 
 /// Whether an exception is thrown and not yet caught.

@@ -14,7 +14,7 @@ use crate::rt::globals::{self, Var};
 
 /// A lock that its holder may take again (`_lock_file`): the holder may be guest code.
 #[derive(Debug, Default)]
-pub(crate) struct Recursive {
+pub struct Recursive {
     /// 0 free, 1 held, 2 held with waiters.
     state: AtomicU32,
     owner: AtomicU32,
@@ -24,7 +24,8 @@ pub(crate) struct Recursive {
 }
 
 impl Recursive {
-    pub(crate) fn lock(&self, thread: u32) {
+    /// Takes the lock for a thread, or takes it once more.
+    pub fn lock(&self, thread: u32) {
         if self.owner.load(Ordering::Relaxed) == thread {
             self.depth.fetch_add(1, Ordering::Relaxed);
             return;
@@ -39,7 +40,9 @@ impl Recursive {
         self.depth.store(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn try_lock(&self, thread: u32) -> bool {
+    /// Takes the lock if no other thread has it.
+    #[must_use]
+    pub fn try_lock(&self, thread: u32) -> bool {
         if self.owner.load(Ordering::Relaxed) == thread
             || self.state.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_ok()
         {
@@ -53,7 +56,8 @@ impl Recursive {
         false
     }
 
-    pub(crate) fn unlock(&self, thread: u32) {
+    /// Gives the lock back once.
+    pub fn unlock(&self, thread: u32) {
         if self.owner.load(Ordering::Relaxed) != thread || self.depth.fetch_sub(1, Ordering::Relaxed) > 1 {
             return;
         }
