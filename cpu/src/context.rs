@@ -1,6 +1,7 @@
 //! Register contexts, in the layouts of Windows' CONTEXT structures (documentation: winnt `CONTEXT`, one page per
 //! architecture), so that they can be written to guest memory as they are.
 
+use crate::float::FloatControl;
 use crate::machine::Machine;
 use crate::mem::{self, BadAddress};
 
@@ -20,24 +21,36 @@ pub enum Context {
 impl Context {
     /// A zeroed context of the machine, with the flags that say "everything is here".
     #[must_use]
+    #[inline]
     pub fn new(machine: Machine) -> Self {
+        // Constants, which are copied once to where they are wanted.
         match machine {
-            Machine::Amd64 => {
-                let mut c = Amd64Context { context_flags: 0x0010_000B, mx_csr: 0x1F80, ..Default::default() };
-                c.flt_save.control_word = 0x27F;
-                c.flt_save.mx_csr = 0x1F80;
-                Self::Amd64(c)
-            }
-            Machine::I386 => {
-                let mut c = I386Context { context_flags: 0x0001_003F, ..Default::default() };
-                c.float_save.control_word = 0x27F;
-                c.float_save.tag_word = 0xFFFF;
-                c.extended_registers[..2].copy_from_slice(&0x27Fu16.to_le_bytes());
-                c.extended_registers[24..28].copy_from_slice(&0x1F80u32.to_le_bytes());
-                Self::I386(c)
-            }
-            Machine::Arm64 => Self::Arm64(Arm64Context { context_flags: 0x0040_0007, ..Default::default() }),
+            Machine::Amd64 => const { Self::amd64() },
+            Machine::I386 => const { Self::i386() },
+            Machine::Arm64 => const { Self::arm64() },
         }
+    }
+
+    const fn amd64() -> Self {
+        let mut c = Amd64Context::ZEROED;
+        (c.context_flags, c.mx_csr) = (0x0010_000B, 0x1F80);
+        (c.flt_save.control_word, c.flt_save.mx_csr) = (0x27F, 0x1F80);
+        Self::Amd64(c)
+    }
+
+    const fn i386() -> Self {
+        let mut c = I386Context::ZEROED;
+        c.context_flags = 0x0001_003F;
+        (c.float_save.control_word, c.float_save.tag_word) = (0x27F, 0xFFFF);
+        [c.extended_registers[0], c.extended_registers[1]] = 0x27Fu16.to_le_bytes();
+        [c.extended_registers[24], c.extended_registers[25]] = 0x1F80u16.to_le_bytes();
+        Self::I386(c)
+    }
+
+    const fn arm64() -> Self {
+        let mut c = Arm64Context::ZEROED;
+        c.context_flags = 0x0040_0007;
+        Self::Arm64(c)
     }
 
     /// The machine it belongs to.
@@ -134,6 +147,18 @@ impl Context {
         unsafe { core::slice::from_raw_parts(at, Self::size(self.machine())) }
     }
 
+    /// As [`Context::bytes`].
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let size = Self::size(self.machine());
+        let at: *mut u8 = match self {
+            Self::Amd64(c) => (&raw mut *c).cast(),
+            Self::I386(c) => (&raw mut *c).cast(),
+            Self::Arm64(c) => (&raw mut *c).cast(),
+        };
+        // SAFETY: as in `bytes`; every bit pattern is a value.
+        unsafe { core::slice::from_raw_parts_mut(at, size) }
+    }
+
     /// Writes the CONTEXT structure to guest memory.
     ///
     /// # Errors
@@ -148,15 +173,59 @@ impl Context {
     /// If the memory cannot be read.
     pub fn load(machine: Machine, address: u64) -> Result<Self, BadAddress> {
         let mut context = Self::new(machine);
-        let at: *mut u8 = match &mut context {
-            Self::Amd64(c) => (&raw mut *c).cast(),
-            Self::I386(c) => (&raw mut *c).cast(),
-            Self::Arm64(c) => (&raw mut *c).cast(),
-        };
-        // SAFETY: as in `bytes`; every bit pattern is a value.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(at, Self::size(machine)) };
-        mem::copy_in(address, bytes)?;
+        mem::copy_in(address, context.bytes_mut())?;
         Ok(context)
+    }
+
+    /// Takes over the registers that unwinding a frame changes: the general ones and the non-volatile vector registers. Cheaper
+    /// than a copy of everything, for contexts that were alike otherwise.
+    pub fn copy_unwound(&mut self, from: &Self) {
+        match (&mut *self, from) {
+            (Self::Amd64(to), Self::Amd64(from)) => {
+                to.copy_integers(from);
+                to.flt_save.xmm_registers[6..].copy_from_slice(&from.flt_save.xmm_registers[6..]);
+            }
+            (to, from) => to.clone_from(from),
+        }
+    }
+
+    /// Writes the registers of [`Context::copy_unwound`] to a CONTEXT in guest memory whose others are right already.
+    ///
+    /// # Errors
+    /// If the memory cannot be written.
+    pub fn store_unwound(&self, address: u64) -> Result<(), BadAddress> {
+        const INTEGERS: core::ops::Range<usize> =
+            core::mem::offset_of!(Amd64Context, rax)..core::mem::offset_of!(Amd64Context, flt_save);
+        const XMM6: usize = core::mem::offset_of!(Amd64Context, flt_save)
+            + core::mem::offset_of!(FxSave, xmm_registers)
+            + 6 * size_of::<u128>();
+        const VECTORS: core::ops::Range<usize> = XMM6..XMM6 + 10 * size_of::<u128>();
+        match self {
+            Self::Amd64(_) => [INTEGERS, VECTORS].into_iter().try_for_each(|range| {
+                mem::copy_out(address.wrapping_add(range.start as u64), &self.bytes()[range])
+            }),
+            Self::I386(_) | Self::Arm64(_) => self.store(address),
+        }
+    }
+
+    /// Reads a CONTEXT structure from guest memory and takes over the groups that its flags name.
+    ///
+    /// # Errors
+    /// If the memory cannot be read.
+    pub fn overlay_from(&mut self, address: u64) -> Result<(), BadAddress> {
+        if let Self::Amd64(c) = self {
+            const EVERYTHING: u32 = group::CONTROL | group::INTEGER | group::FLOAT;
+            let flags: u32 = mem::read(address + core::mem::offset_of!(Amd64Context, context_flags) as u64)?;
+            if flags & EVERYTHING == EVERYTHING {
+                let own = c.context_flags;
+                mem::copy_in(address, self.bytes_mut())?;
+                self.set_flags(own);
+                return Ok(());
+            }
+        }
+        let from = Self::load(self.machine(), address)?;
+        self.overlay(&from);
+        Ok(())
     }
 
     /// Takes over the groups of registers that `from`'s flags name. Contexts of different machines do not mix.
@@ -168,10 +237,9 @@ impl Context {
                     (to.rip, to.rsp, to.e_flags) = (from.rip, from.rsp, from.e_flags);
                 }
                 if has(group::INTEGER) {
-                    [to.rax, to.rcx, to.rdx, to.rbx] = [from.rax, from.rcx, from.rdx, from.rbx];
-                    [to.rbp, to.rsi, to.rdi, to.r8] = [from.rbp, from.rsi, from.rdi, from.r8];
-                    [to.r9, to.r10, to.r11, to.r12] = [from.r9, from.r10, from.r11, from.r12];
-                    [to.r13, to.r14, to.r15] = [from.r13, from.r14, from.r15];
+                    let (rsp, rip) = (to.rsp, to.rip);
+                    to.copy_integers(from);
+                    (to.rsp, to.rip) = (rsp, rip);
                 }
                 if has(group::FLOAT) {
                     (to.flt_save, to.mx_csr) = (from.flt_save.clone(), from.mx_csr);
@@ -212,27 +280,19 @@ impl Context {
         }
     }
 
-    /// Takes the floating-point control registers from the processor: what guest code runs with while the host leaves them
-    /// alone, as the native engines do.
-    #[cfg(target_arch = "x86_64")]
-    pub fn take_live_float_control(&mut self) {
-        let (mut mxcsr, mut control) = (0u32, 0u16);
-        // SAFETY: stores two control registers to locals.
-        unsafe {
-            core::arch::asm!("stmxcsr [{}]", "fnstcw [{}]", in(reg) &raw mut mxcsr, in(reg) &raw mut control,
-                             options(nostack, preserves_flags));
-        }
+    /// Takes over floating-point control registers.
+    pub fn set_float_control(&mut self, float: FloatControl) {
         match self {
             Self::Amd64(c) => {
-                (c.mx_csr, c.flt_save.mx_csr) = (mxcsr, mxcsr);
-                c.flt_save.control_word = control;
+                (c.mx_csr, c.flt_save.mx_csr) = (float.control, float.control);
+                c.flt_save.control_word = float.x87_control;
             }
             Self::I386(c) => {
-                c.float_save.control_word = 0xFFFF_0000 | u32::from(control);
-                c.extended_registers[..2].copy_from_slice(&control.to_le_bytes());
-                c.extended_registers[24..28].copy_from_slice(&mxcsr.to_le_bytes());
+                c.float_save.control_word = 0xFFFF_0000 | u32::from(float.x87_control);
+                c.extended_registers[..2].copy_from_slice(&float.x87_control.to_le_bytes());
+                c.extended_registers[24..28].copy_from_slice(&float.control.to_le_bytes());
             }
-            Self::Arm64(_) => {}
+            Self::Arm64(c) => (c.fpcr, c.fpsr) = (float.control, float.status),
         }
     }
 }
@@ -318,6 +378,17 @@ pub struct Amd64Context {
     pub last_exception_from_rip: u64,
 }
 
+impl Amd64Context {
+    /// Takes over the general registers, the stack pointer and the program counter.
+    fn copy_integers(&mut self, from: &Self) {
+        [self.rax, self.rcx, self.rdx, self.rbx] = [from.rax, from.rcx, from.rdx, from.rbx];
+        [self.rsp, self.rbp, self.rsi, self.rdi] = [from.rsp, from.rbp, from.rsi, from.rdi];
+        [self.r8, self.r9, self.r10, self.r11] = [from.r8, from.r9, from.r10, from.r11];
+        [self.r12, self.r13, self.r14, self.r15] = [from.r12, from.r13, from.r14, from.r15];
+        self.rip = from.rip;
+    }
+}
+
 /// The x87 part of the x86 context (FLOATING_SAVE_AREA).
 #[repr(C)]
 #[derive(Clone, Debug)]
@@ -384,10 +455,14 @@ pub struct Arm64Context {
 
 macro_rules! zeroed_default {
     ($($t:ty),*) => {$(
+        impl $t {
+            // SAFETY: integers and arrays of integers only, for which all zeroes is a value.
+            const ZEROED: Self = unsafe { core::mem::zeroed() };
+        }
+
         impl Default for $t {
             fn default() -> Self {
-                // SAFETY: integers and arrays of integers only, for which all zeroes is a value.
-                unsafe { core::mem::zeroed() }
+                Self::ZEROED
             }
         }
     )*};

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use crate::block::ThreadBlock;
 use crate::context::Context;
+use crate::float::FloatControl;
 use crate::machine::Machine;
 use crate::mem;
 use crate::thunk::{THUNK_SIZE, ThunkTable};
@@ -227,6 +228,22 @@ pub trait Engine: Send + Sync {
     /// # Safety
     /// `block` is the calling thread's.
     unsafe fn adopt_levels(&self, _block: *mut ThreadBlock) {}
+
+    /// The floating-point control registers with which the calling thread's guest code runs.
+    ///
+    /// # Safety
+    /// `block` is the calling thread's, inside a call from the guest.
+    unsafe fn float_control(&self, _block: *mut ThreadBlock) -> FloatControl {
+        FloatControl::live()
+    }
+
+    /// Sets what [`Engine::float_control`] gets.
+    ///
+    /// # Safety
+    /// As there.
+    unsafe fn set_float_control(&self, _block: *mut ThreadBlock, control: FloatControl) {
+        control.set_live();
+    }
 
     /// Mapping or permissions of a guest range changed.
     fn memory_changed(&self, _start: u64, _len: u64) {}

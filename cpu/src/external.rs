@@ -21,10 +21,11 @@ pub const ENTRY: &CStr = c"transom_engine_entry";
 
 /// The text of everything that crosses, as a number: the order of a trait's methods matters as much as a structure's fields.
 const INTERFACE: u64 = {
-    let sources: [&str; 7] = [
+    let sources: [&str; 8] = [
         include_str!("external.rs"),
         include_str!("engine.rs"),
         include_str!("block.rs"),
+        include_str!("float.rs"),
         include_str!("frame.rs"),
         include_str!("context.rs"),
         include_str!("machine.rs"),

@@ -12,6 +12,7 @@ pub mod context;
 pub mod engine;
 pub mod external;
 pub mod fiber;
+pub mod float;
 pub mod frame;
 pub mod host;
 pub mod leaf;

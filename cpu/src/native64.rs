@@ -393,7 +393,6 @@ impl Engine for Native64 {
     }
 
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {
-        let context = context.clone();
         assert!(context.machine() == Machine::Amd64, "native-64 resumes x86-64 contexts only");
         // SAFETY: the block is the calling thread's; dropping levels and loading the context is what the caller asked.
         unsafe {

@@ -186,7 +186,6 @@ impl Engine for Native32 {
     }
 
     unsafe fn resume(&self, block: *mut ThreadBlock, context: &Context) -> ! {
-        let context = context.clone();
         assert!(context.machine() == Machine::I386, "native-32 resumes x86 contexts only");
         // SAFETY: the block is the calling thread's; dropping levels and loading the context is what the caller asked.
         unsafe {

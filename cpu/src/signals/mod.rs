@@ -271,8 +271,9 @@ fn fault(signal: libc::c_int, context: &mut libc::ucontext_t) -> bool {
     let trap = classify::Trap::new(signal, context);
     let host = HOST.get();
     let rip = context.uc_mcontext.gregs[libc::REG_RIP as usize].cast_unsigned();
-    let guarded = mem::table_of(rip);
     let guest = interrupted_guest(context);
+    // Looking through the table takes longer than all the rest, and guest code is not in it.
+    let guarded = if guest.is_none() { mem::table_of(rip) } else { None };
     if let (Some(address), Some(host)) = (trap.page_fault(), host)
         && (guarded.is_some() || guest.is_some() || EMULATED.load(Ordering::Relaxed))
         && host.early_fault(address)

@@ -1,5 +1,7 @@
 //! Registers in three forms: the kernel's signal frame, the guest's [`Context`], and the processor itself.
 
+mod fast;
+
 use core::arch::naked_asm;
 use core::mem::offset_of;
 use core::sync::atomic::AtomicU32;
@@ -141,7 +143,7 @@ unsafe extern "C" fn handle_fault(record: *mut Record) -> ! {
         if context.sp() != sp {
             drop_levels(record.block, context.sp());
         }
-        load_context(record.block, context, Some(record.vectors))
+        load_context(record.block, &context, Some(record.vectors))
     }
 }
 
@@ -437,24 +439,25 @@ struct FxImage([u8; 512]);
 ///
 /// # Safety
 /// `block` is the calling thread's; frames below the caller are abandoned; `vectors` come from [`divert`].
-pub(crate) unsafe fn load_context(
-    block: *mut ThreadBlock,
-    mut context: Context,
-    vectors: Option<Vectors>,
-) -> ! {
-    // A thread that starts here: everything below this frame is free for the entries to come.
+pub(crate) unsafe fn load_context(block: *mut ThreadBlock, context: &Context, vectors: Option<Vectors>) -> ! {
+    let here = 0u8;
     // SAFETY: the caller's contract.
     unsafe {
         if (*block).level.is_null() && vectors.is_none() {
-            let here = (&raw const context).expose_provenance() as u64;
-            (*block).host_sp = (here - 64) & !63;
+            // A thread that starts here: everything below this frame is free for the entries to come.
+            (*block).host_sp = ((&raw const here).expose_provenance() as u64 - 64) & !63;
         }
+        if let (Context::Amd64(c), None) = (context, vectors) {
+            fast::load_plain(block, c);
+        }
+        try_load(block, context, vectors);
     }
+    // Still here: the thread is suspended.
+    let mut context = context.clone();
     loop {
+        context = crate::suspend::park_at_load(block, context);
         // SAFETY: the caller's contract.
         unsafe { try_load(block, &context, vectors) };
-        // Still here: the thread is suspended.
-        context = crate::suspend::park_at_load(block, context);
     }
 }
 

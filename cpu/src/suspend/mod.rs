@@ -318,7 +318,7 @@ fn park(block: *mut ThreadBlock, going_on_with: Option<Context>) -> Option<Conte
                 // SAFETY: the block is this thread's; the shim's frames are abandoned.
                 unsafe {
                     drop_levels(block, context.sp());
-                    signals::load_context(block, context, None)
+                    signals::load_context(block, &context, None)
                 }
             }
             _ => {

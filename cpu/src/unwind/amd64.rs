@@ -1,5 +1,11 @@
 //! x86-64: `UNWIND_INFO` and its codes, and epilogs recognised by their instructions (documentation: "x64 exception
 //! handling", "x64 prolog and epilog").
+//!
+//! [`plan`] has what a step does in a function's body, worked out once and kept by who walks the same frames again.
+
+mod plan;
+
+pub use plan::Plan;
 
 use super::{Function, Handler, HandlerKind, Places, Step};
 use crate::context::Amd64Context;
@@ -120,20 +126,16 @@ pub(super) fn step(
     pc: u64,
     function: &Function,
     c: &mut Amd64Context,
-    places: &mut Places,
+    places: &mut Option<&mut Places>,
 ) -> Result<Step, BadAddress> {
     let base = function.image_base;
-    let mut function = *function;
-    while function.unwind & 1 != 0 {
-        // An entry that stands for another one.
-        let [begin, _, unwind]: [u32; 3] = mem::read(base + u64::from(function.unwind & !1))?;
-        function = Function { begin, unwind, ..function };
-    }
+    let function = primary(function)?;
     let mut info = Info::read(base + u64::from(function.unwind))?;
     let offset = pc.wrapping_sub(base + u64::from(function.begin));
     let mut in_prolog = offset < info.prolog.into();
     let establisher = establisher(&info, offset, c)?;
-    if !in_prolog && epilog(pc, &info, &function, c, places)? {
+    if !in_prolog && let Some(epilog) = epilog(pc, &info, &function) {
+        epilog.run(c, places)?;
         return Ok(Step { establisher, handler: None });
     }
     let mut done = offset;
@@ -165,6 +167,20 @@ pub(super) fn step(
     Ok(Step { establisher, handler: Some(Handler { routine, data: info.tail + 4 }) })
 }
 
+/// The entry that an entry stands for, if it names another one.
+fn primary(function: &Function) -> Result<Function, BadAddress> {
+    let mut function = *function;
+    for _ in 0..MAX_CHAIN {
+        if function.unwind & 1 == 0 {
+            break;
+        }
+        let at = function.image_base + u64::from(function.unwind & !1);
+        let [begin, _, unwind]: [u32; 3] = mem::read(at)?;
+        function = Function { begin, unwind, ..function };
+    }
+    Ok(function)
+}
+
 /// The address that names the frame: the bottom of its fixed part.
 fn establisher(info: &Info, offset: u64, c: &mut Amd64Context) -> Result<u64, BadAddress> {
     if info.frame_register == 0 {
@@ -186,7 +202,7 @@ fn apply(
     done: u64,
     frame: u64,
     c: &mut Amd64Context,
-    places: &mut Places,
+    places: &mut Option<&mut Places>,
     interrupted: &mut bool,
 ) -> Result<(), BadAddress> {
     info.each(|at, operation, number, operand| {
@@ -205,13 +221,13 @@ fn apply(
                 let scale = if operation == op::SAVE_NONVOL { 8 } else { 1 };
                 let at = frame.wrapping_add(operand * scale);
                 *register(c, number) = mem::read(at)?;
-                places.ints[usize::from(number)] = at;
+                note(places, number, at);
             }
             op::SAVE_XMM128 | op::SAVE_XMM128_FAR => {
                 let scale = if operation == op::SAVE_XMM128 { 16 } else { 1 };
                 let at = frame.wrapping_add(operand * scale);
                 c.flt_save.xmm_registers[usize::from(number)] = mem::read(at)?;
-                places.vectors[usize::from(number)] = at;
+                note(places, 16 + number, at);
             }
             op::PUSH_MACHFRAME => {
                 let at = c.rsp.wrapping_add(if number == 0 { 0 } else { 8 });
@@ -225,8 +241,16 @@ fn apply(
     })
 }
 
-fn pop(c: &mut Amd64Context, number: u8, places: &mut Places) -> Result<(), BadAddress> {
-    places.ints[usize::from(number & 15)] = c.rsp;
+/// Notes where a register was found; vector registers count from 16.
+fn note(places: &mut Option<&mut Places>, number: u8, at: u64) {
+    if let Some(places) = places {
+        let list = if number < 16 { &mut places.ints } else { &mut places.vectors };
+        list[usize::from(number & 15)] = at;
+    }
+}
+
+fn pop(c: &mut Amd64Context, number: u8, places: &mut Option<&mut Places>) -> Result<(), BadAddress> {
+    note(places, number & 15, c.rsp);
     let value = mem::read(c.rsp)?;
     c.rsp = c.rsp.wrapping_add(8);
     *register(c, number) = value;
@@ -271,14 +295,15 @@ enum Action {
     Pop(u8),
 }
 
-/// If the code at `pc` is the rest of an epilog, does what it would do and returns true.
-fn epilog(
-    pc: u64,
-    info: &Info,
-    function: &Function,
-    c: &mut Amd64Context,
-    places: &mut Places,
-) -> Result<bool, BadAddress> {
+/// The rest of an epilog.
+struct Epilog {
+    actions: [Option<Action>; 18],
+    /// Bytes that the return removes besides the return address.
+    extra: u64,
+}
+
+/// The epilog that the code at `pc` is the rest of.
+fn epilog(pc: u64, info: &Info, function: &Function) -> Option<Epilog> {
     let mut code = Code::read(pc);
     let mut actions: [Option<Action>; 18] = [const { None }; 18];
     let mut count = 0;
@@ -299,17 +324,23 @@ fn epilog(
         count += 1;
         code.at += len;
     }
-    let Some(extra) = leaves(&code, pc, function) else { return Ok(false) };
-    for action in actions.into_iter().flatten() {
-        match action {
-            Action::AddSp(n) => c.rsp = c.rsp.wrapping_add_signed(n),
-            Action::Lea(number, n) => c.rsp = register(c, number).wrapping_add_signed(n),
-            Action::Pop(number) => pop(c, number, places)?,
+    leaves(&code, pc, function).map(|extra| Epilog { actions, extra })
+}
+
+impl Epilog {
+    /// Does what the code would do.
+    fn run(self, c: &mut Amd64Context, places: &mut Option<&mut Places>) -> Result<(), BadAddress> {
+        for action in self.actions.into_iter().flatten() {
+            match action {
+                Action::AddSp(n) => c.rsp = c.rsp.wrapping_add_signed(n),
+                Action::Lea(number, n) => c.rsp = register(c, number).wrapping_add_signed(n),
+                Action::Pop(number) => pop(c, number, places)?,
+            }
         }
+        c.rip = mem::read(c.rsp)?;
+        c.rsp = c.rsp.wrapping_add(8 + self.extra);
+        Ok(())
     }
-    c.rip = mem::read(c.rsp)?;
-    c.rsp = c.rsp.wrapping_add(8 + extra);
-    Ok(true)
 }
 
 /// `add rsp, n` or `lea rsp, [frame register + n]`, and its length.

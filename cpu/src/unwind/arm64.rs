@@ -72,7 +72,7 @@ pub(super) fn step(
     pc: u64,
     function: &Function,
     c: &mut Arm64Context,
-    places: &mut Places,
+    places: &mut Option<&mut Places>,
 ) -> Result<Step, BadAddress> {
     let begin = function.image_base + u64::from(function.begin);
     let position = usize::try_from(pc.wrapping_sub(begin) / 4).unwrap_or(usize::MAX);
@@ -94,7 +94,7 @@ pub(super) fn step(
 }
 
 /// Undoes the codes. Returns whether one of them gave the program counter.
-fn undo(ops: &[Op], c: &mut Arm64Context, places: &mut Places) -> Result<bool, BadAddress> {
+fn undo(ops: &[Op], c: &mut Arm64Context, places: &mut Option<&mut Places>) -> Result<bool, BadAddress> {
     let mut has_pc = false;
     let mut more = 0u8;
     for op in ops {
@@ -140,23 +140,34 @@ fn undo(ops: &[Op], c: &mut Arm64Context, places: &mut Places) -> Result<bool, B
     Ok(has_pc)
 }
 
-fn restore(reg: Reg, at: u64, c: &mut Arm64Context, places: &mut Places) -> Result<(), BadAddress> {
+fn restore(
+    reg: Reg,
+    at: u64,
+    c: &mut Arm64Context,
+    places: &mut Option<&mut Places>,
+) -> Result<(), BadAddress> {
     match reg {
         Reg::X(n) => {
             if let Some(x) = c.x.get_mut(usize::from(n)) {
                 *x = mem::read(at)?;
-                places.ints[usize::from(n)] = at;
+                if let Some(places) = places {
+                    places.ints[usize::from(n)] = at;
+                }
             }
         }
         Reg::D(n) => {
             let n = usize::from(n & 31);
             c.v[n] = c.v[n] & !u128::from(u64::MAX) | u128::from(mem::read::<u64>(at)?);
-            places.vectors[n] = at;
+            if let Some(places) = places {
+                places.vectors[n] = at;
+            }
         }
         Reg::Q(n) => {
             let n = usize::from(n & 31);
             c.v[n] = mem::read(at)?;
-            places.vectors[n] = at;
+            if let Some(places) = places {
+                places.vectors[n] = at;
+            }
         }
     }
     Ok(())

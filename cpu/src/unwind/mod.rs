@@ -70,11 +70,11 @@ pub fn step(
     pc: u64,
     function: &Function,
     context: &mut Context,
-    places: &mut Places,
+    mut places: Option<&mut Places>,
 ) -> Result<Step, BadAddress> {
     match context {
-        Context::Amd64(c) => amd64::step(kind, pc, function, c, places),
-        Context::Arm64(c) => arm64::step(kind, pc, function, c, places),
+        Context::Amd64(c) => amd64::step(kind, pc, function, c, &mut places),
+        Context::Arm64(c) => arm64::step(kind, pc, function, c, &mut places),
         Context::I386(_) => Ok(Step { establisher: 0, handler: None }),
     }
 }

@@ -2,6 +2,7 @@
 
 use transom_cpu::context::{Arm64Context, Context};
 use transom_cpu::engine::{CallResult, Fault};
+use transom_cpu::float::FloatControl;
 use transom_cpu::frame::{Frame, Returns};
 use transom_cpu::machine::Machine;
 use transom_cpu::mem::BadAddress;
@@ -202,6 +203,19 @@ impl Isa for Arm64 {
 
     fn result(cpu: Cpu, _float: bool) -> CallResult {
         CallResult { int: cpu.regs.word(x(0)), high: 0, float: cpu.regs.word(v(0)) }
+    }
+
+    fn float_control(cpu: Cpu) -> FloatControl {
+        FloatControl {
+            control: read(cpu.uc, Reg::FPCR as i32),
+            status: read(cpu.uc, Reg::FPSR as i32),
+            ..FloatControl::default()
+        }
+    }
+
+    fn set_float_control(cpu: Cpu, control: FloatControl) {
+        set(cpu, Reg::FPCR, control.control);
+        set(cpu, Reg::FPSR, control.status);
     }
 
     fn save(cpu: Cpu) -> Context {

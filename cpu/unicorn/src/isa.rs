@@ -2,6 +2,7 @@
 
 use transom_cpu::context::Context;
 use transom_cpu::engine::{CallResult, Fault};
+use transom_cpu::float::FloatControl;
 use transom_cpu::frame::Frame;
 use transom_cpu::machine::Machine;
 use transom_cpu::mem::BadAddress;
@@ -81,6 +82,10 @@ pub(crate) trait Isa: 'static {
     fn refine(fault: Fault, _context: &Context) -> Fault {
         fault
     }
+    /// The floating-point control registers.
+    fn float_control(cpu: Cpu) -> FloatControl;
+    /// Sets the floating-point control registers.
+    fn set_float_control(cpu: Cpu, control: FloatControl);
     /// All registers.
     fn save(cpu: Cpu) -> Context;
     /// Loads all registers that the context says it holds.

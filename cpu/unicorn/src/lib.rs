@@ -56,6 +56,7 @@ use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
 use transom_cpu::engine::{CallResult, Engine, Host, Suspension};
 use transom_cpu::external::{Answer, Request, SUPPORT_SIZE};
+use transom_cpu::float::FloatControl;
 use transom_cpu::machine::Machine;
 use transom_cpu::mem::BadAddress;
 use transom_cpu::thunk::THUNK_SIZE;
@@ -279,6 +280,24 @@ impl<I: Isa> Engine for Unicorn<I> {
 
     fn return_trap(&self) -> u64 {
         self.shared.support
+    }
+
+    unsafe fn float_control(&self, block: *mut ThreadBlock) -> FloatControl {
+        // SAFETY: the caller's contract.
+        let Some(vm) = (unsafe { run::current(block) }) else { return FloatControl::default() };
+        self.shared.retake::<I>(vm);
+        let control = I::float_control(vm.cpu);
+        self.shared.release(vm);
+        control
+    }
+
+    unsafe fn set_float_control(&self, block: *mut ThreadBlock, control: FloatControl) {
+        // SAFETY: the caller's contract.
+        if let Some(vm) = unsafe { run::current(block) } {
+            self.shared.retake::<I>(vm);
+            I::set_float_control(vm.cpu, control);
+            self.shared.release(vm);
+        }
     }
 
     fn memory_changed(&self, start: u64, len: u64) {

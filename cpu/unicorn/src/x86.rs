@@ -5,6 +5,7 @@
 
 use transom_cpu::context::Context;
 use transom_cpu::engine::{Access, CallResult, Fault};
+use transom_cpu::float::FloatControl;
 use transom_cpu::frame::{Frame, Returns};
 use transom_cpu::machine::Machine;
 use transom_cpu::mem::BadAddress;
@@ -175,6 +176,24 @@ fn initialise(cpu: Cpu, support: u64, code: u32) -> Result<(), String> {
     write(cpu.uc, Reg::MXCSR as i32, &0x1F80u32)?;
     write(cpu.uc, Reg::FPTAG as i32, &0xFFFFu16)?;
     write(cpu.uc, Reg::FPCW as i32, &0x27Fu16)
+}
+
+fn float_control(cpu: Cpu) -> FloatControl {
+    FloatControl {
+        control: read(cpu.uc, Reg::MXCSR as i32),
+        status: 0,
+        x87_control: read(cpu.uc, Reg::FPCW as i32),
+        x87_status: read(cpu.uc, Reg::FPSW as i32),
+    }
+}
+
+/// Of the x87's status, flags that are not in `control` are cleared.
+fn set_float_control(cpu: Cpu, control: FloatControl) {
+    const FLAGS: u16 = 0x80FF;
+    let status: u16 = read(cpu.uc, Reg::FPSW as i32);
+    set(cpu, Reg::MXCSR, control.control & 0xFFFF);
+    x87::put(cpu.uc, Reg::FPCW as i32, &control.x87_control);
+    x87::put(cpu.uc, Reg::FPSW as i32, &(status & (!FLAGS | control.x87_status)));
 }
 
 /// What an exception number means. `back` moves the program counter from behind an `int` instruction to its start.
@@ -359,6 +378,14 @@ impl Isa for Amd64 {
         if (1 << 47..u64::MAX << 47).contains(&address) { u64::MAX } else { address }
     }
 
+    fn float_control(cpu: Cpu) -> FloatControl {
+        float_control(cpu)
+    }
+
+    fn set_float_control(cpu: Cpu, control: FloatControl) {
+        set_float_control(cpu, control);
+    }
+
     fn save(cpu: Cpu) -> Context {
         let mut context = Context::new(Machine::Amd64);
         if let Context::Amd64(c) = &mut context {
@@ -491,6 +518,14 @@ impl Isa for I386 {
 
     fn refine(fault: Fault, context: &Context) -> Fault {
         refine(fault, context)
+    }
+
+    fn float_control(cpu: Cpu) -> FloatControl {
+        float_control(cpu)
+    }
+
+    fn set_float_control(cpu: Cpu, control: FloatControl) {
+        set_float_control(cpu, control);
     }
 
     fn save(cpu: Cpu) -> Context {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
 use transom_cpu::engine::{Access, Engine, has_stale_level};
+use transom_cpu::float::FloatControl;
 use transom_cpu::frame::Frame;
 use transom_cpu::machine::Machine;
 use transom_cpu::mem::{self, BadAddress};
@@ -286,14 +287,25 @@ impl Cx {
         context
     }
 
-    /// Fills what a frame does not hold: the floating-point control registers, which stay live in the host on native engines.
+    /// Fills what a frame does not hold: the floating-point control registers.
     pub fn complete(&self, context: &mut Context) {
-        #[cfg(target_arch = "x86_64")]
+        context.set_float_control(self.float_control());
+    }
+
+    /// The floating-point control registers with which this thread's guest code runs.
+    #[must_use]
+    pub fn float_control(&self) -> FloatControl {
         if self.process.is_native() {
-            context.take_live_float_control();
+            return FloatControl::live();
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = context;
+        // SAFETY: the thread's own block; shims run in calls from the guest.
+        unsafe { self.engine().float_control(self.block) }
+    }
+
+    /// Sets the floating-point control registers with which this thread's guest code runs.
+    pub fn set_float_control(&self, control: FloatControl) {
+        // SAFETY: as in `float_control`.
+        unsafe { self.engine().set_float_control(self.block, control) }
     }
 
     /// The guest's stack pointer at the running shim's call: what lies below is free.
@@ -316,13 +328,17 @@ impl Cx {
     /// Calls a guest function as if guest code had been interrupted at `context`: a walk of the stack that comes out of the
     /// function continues there. The function's stack begins below `sp`. Otherwise as [`Cx::call`].
     pub fn call_at(&self, context: &Context, sp: u64, function: Func, args: &[u64]) -> u64 {
-        let mut frame = Frame::at(context);
+        self.call_from(&mut Frame::at(context), sp, function, args)
+    }
+
+    /// As [`Cx::call_at`], for several calls as if from the same place: `frame` is [`Frame::at`] of the context.
+    pub fn call_from(&self, frame: &mut Frame, sp: u64, function: Func, args: &[u64]) -> u64 {
         // SAFETY: the thread's own block. The frame lives until the call returns; if the call is abandoned, so is the level
         // that refers to it.
         unsafe {
             let outer = ((*self.block).frame, (*self.block).guest_sp);
             frame.previous = outer.0;
-            (*self.block).frame = &raw mut frame;
+            (*self.block).frame = frame;
             (*self.block).guest_sp = sp;
             let result = self.call(function, args);
             ((*self.block).frame, (*self.block).guest_sp) = outer;

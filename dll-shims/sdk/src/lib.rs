@@ -88,6 +88,7 @@ pub use trace::{Callee, Tracer};
 
 pub use transom_cpu::block::ThreadBlock;
 pub use transom_cpu::engine::Access;
+pub use transom_cpu::float::FloatControl;
 pub use transom_cpu::frame::Frame;
 pub use transom_cpu::machine::Machine;
 pub use transom_cpu::mem::{self, BadAddress};

@@ -221,12 +221,14 @@ impl Modules {
             no_thread_calls: false.into(),
         });
         unpoison(self.list.write()).push(Arc::clone(&module));
+        self.generation.fetch_add(1, Ordering::Release);
         Ok(module)
     }
 
     /// Takes a module out of the list and frees its image.
     pub(super) fn remove(&self, module: &Arc<Module>) {
         unpoison(self.list.write()).retain(|m| !Arc::ptr_eq(m, module));
+        self.generation.fetch_add(1, Ordering::Release);
         let unlinked = unpoison(self.guest.lock()).ldr.remove(module.ldr_entry);
         if let Err(status) = unlinked {
             log::warn!("{}: the module lists in guest memory are damaged: {status:?}", module.name);

@@ -20,7 +20,7 @@ pub use lock::{LoaderLock, LoaderLockGuard};
 pub use tls::ThreadTls;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use transom_cpu::machine::Machine;
@@ -173,6 +173,8 @@ pub struct Modules {
     search: RwLock<SearchPath>,
     /// In load order.
     list: RwLock<Vec<Arc<Module>>>,
+    /// How often the list has changed.
+    generation: AtomicU64,
     guest: Mutex<GuestLists>,
     tls: Mutex<tls::Registry>,
     lock: LoaderLock,
@@ -216,6 +218,7 @@ impl Modules {
             dos_path,
             search: RwLock::new(search),
             list: RwLock::default(),
+            generation: AtomicU64::new(0),
             guest: Mutex::new(GuestLists { arena, ldr }),
             tls: Mutex::default(),
             lock: LoaderLock::default(),
@@ -269,6 +272,13 @@ impl Modules {
     #[must_use]
     pub fn by_handle(&self, base: u64) -> Option<Arc<Module>> {
         unpoison(self.list.read()).iter().find(|m| m.base == base).cloned()
+    }
+
+    /// A number that changes whenever a module comes or goes: what was found out about the images holds while it stays.
+    #[must_use]
+    #[inline]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// The module whose image holds an address.

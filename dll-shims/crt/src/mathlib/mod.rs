@@ -5,3 +5,4 @@ pub(crate) mod control;
 pub(crate) mod convert;
 pub(crate) mod integer;
 pub(crate) mod intrinsic;
+mod words;

@@ -112,7 +112,7 @@ fn virtual_unwind(
         context.store(at)?;
         return Ok((frame, 0, 0));
     };
-    let step = unwind::step(kind, pc, &function, &mut context, &mut places)?;
+    let step = unwind::step(kind, pc, &function, &mut context, Some(&mut places))?;
     cross_levels(cx, &mut context);
     context.store(at)?;
     if !pointers.is_null() {

@@ -26,9 +26,8 @@ pub(crate) fn dispatch(cx: &Cx, record: &Record, context: &mut Context) {
         unhandled::filter(cx, &area, record, context);
     }
     vectored::call_continue_handlers(cx, &area, context);
-    match Context::load(cx.machine(), area.context) {
-        Ok(wanted) => context.overlay(&wanted),
-        Err(bad) => log::debug!("a handler took the context away: {bad}"),
+    if let Err(bad) = context.overlay_from(area.context) {
+        log::debug!("a handler took the context away: {bad}");
     }
 }
 

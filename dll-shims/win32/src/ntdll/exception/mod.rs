@@ -19,6 +19,7 @@ pub(crate) mod backtrace;
 pub(crate) mod chain;
 pub(crate) mod debug;
 pub(crate) mod dispatch;
+pub(crate) mod known;
 pub(crate) mod raise;
 pub(crate) mod report;
 pub(crate) mod search;

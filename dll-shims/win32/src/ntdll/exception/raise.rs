@@ -83,13 +83,13 @@ fn RtlCaptureContext(cx: &Cx, context: Ptr<u8>) {
 fn RtlRestoreContext(cx: &Cx, context: Ptr<u8>, record: Ptr<u8>) {
     let mut at = cx.caller_context();
     let sp = Area::below(cx, at.sp()).sp;
-    let go = move || {
+    let mut go = move || {
         at.overlay(&Context::load(cx.machine(), context.addr())?);
         let loaded = match record.addr() {
             0 => Record::status(0, 0),
             address => Record::load(cx, address)?,
         };
-        unwind::restore(cx, &loaded, record.addr(), at, sp)
+        unwind::restore(cx, &loaded, record.addr(), &mut at, sp)
     };
     let Err(bad) = go();
     cx.access_violation(bad)

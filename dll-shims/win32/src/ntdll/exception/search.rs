@@ -1,6 +1,7 @@
 //! The search for a handler on a 64-bit stack (RtlDispatchException).
 
 use transom_cpu::context::Context;
+use transom_cpu::frame::Frame;
 use transom_cpu::unwind::HandlerKind;
 use transom_sdk::{Cx, Func, Record, mem};
 
@@ -12,6 +13,7 @@ use super::{Disposition, dispatch, flag, unwind};
 /// the exception unwinds instead and does not come back here.
 pub(crate) fn search(cx: &Cx, area: &Area, record: &Record, context: &Context) -> bool {
     let mut walk = Walk::new(cx, context.clone(), HandlerKind::Exception);
+    let mut asking = Asking { frame: Frame::at(context), whole: false };
     let mut collided = None;
     let mut flags = record.flags;
     loop {
@@ -24,7 +26,7 @@ pub(crate) fn search(cx: &Cx, area: &Area, record: &Record, context: &Context) -
                 let Some(handler) = found.handler else { continue };
                 let mut dispatcher = Dispatcher::new(&found, handler, area.frame_context, 0);
                 dispatcher.scope_index = resumed.map_or(0, |d| d.scope_index);
-                match ask(cx, area, context, &walk.context, &found, &dispatcher) {
+                match asking.ask(cx, area, &walk.context, &found, &dispatcher) {
                     Some(Disposition::ContinueExecution) => {
                         if mem::read::<u32>(area.record + 4).is_ok_and(|f| f & flag::NONCONTINUABLE != 0) {
                             dispatch::noncontinuable(cx, context, area);
@@ -41,6 +43,7 @@ pub(crate) fn search(cx: &Cx, area: &Area, record: &Record, context: &Context) -
                 }
             }
             Next::Level(entered) => {
+                asking.whole = false;
                 collided = unwind::active(cx, entered);
                 if let Some(dispatcher) = &collided {
                     // The frame whose handler was cleaning up is looked at once more; those below it are gone.
@@ -54,18 +57,33 @@ pub(crate) fn search(cx: &Cx, area: &Area, record: &Record, context: &Context) -
     }
 }
 
-/// Calls a frame's handler. `None` if there is no room on the stack.
-fn ask(
-    cx: &Cx,
-    area: &Area,
-    context: &Context,
-    caller: &Context,
-    found: &Found,
-    dispatcher: &Dispatcher,
-) -> Option<Disposition> {
-    caller.store(area.frame_context).ok()?;
-    dispatcher.store(area.dispatcher).ok()?;
-    let args = [area.record, found.establisher, area.context, area.dispatcher];
-    let routine = Func(dispatcher.handler.routine);
-    Some(Disposition::new(cx.call_at(context, area.sp, routine, &args)))
+/// Calls of handlers.
+struct Asking {
+    /// The place of the exception, from which they seem to be called.
+    frame: Frame,
+    /// Whether the frame context in guest memory is complete but for what unwinding changes.
+    whole: bool,
+}
+
+impl Asking {
+    /// Calls a frame's handler. `None` if there is no room on the stack.
+    fn ask(
+        &mut self,
+        cx: &Cx,
+        area: &Area,
+        caller: &Context,
+        found: &Found,
+        dispatcher: &Dispatcher,
+    ) -> Option<Disposition> {
+        if self.whole {
+            caller.store_unwound(area.frame_context).ok()?;
+        } else {
+            caller.store(area.frame_context).ok()?;
+            self.whole = true;
+        }
+        dispatcher.store(area.dispatcher).ok()?;
+        let args = [area.record, found.establisher, area.context, area.dispatcher];
+        let routine = Func(dispatcher.handler.routine);
+        Some(Disposition::new(cx.call_from(&mut self.frame, area.sp, routine, &args)))
+    }
 }

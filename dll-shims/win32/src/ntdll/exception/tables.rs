@@ -9,6 +9,8 @@ use transom_loader::pe;
 use transom_sdk::foundation::STATUS_INVALID_PARAMETER;
 use transom_sdk::{Cx, Func, Machine, Nt, Ptr, Status, WStr, mem, shim};
 
+use super::known;
+
 /// A registered table.
 #[derive(Clone, Copy, Debug)]
 enum Dynamic {
@@ -37,12 +39,21 @@ fn stride(machine: Machine) -> u64 {
 
 /// The function that holds an address of guest code; `None` if no table knows it.
 pub(crate) fn lookup(cx: &Cx, pc: u64) -> Option<Function> {
-    if let Some(module) = cx.modules().by_address(pc) {
-        let headers = module.headers()?;
-        let table = pe::exception_table(headers).ok().flatten()?;
-        let array = module.base + u64::from(table.rva);
-        return search(cx, array, table.count, module.base, pc);
+    match known::function(cx, pc) {
+        Some(found) => found,
+        None => lookup_dynamic(cx, pc),
     }
+}
+
+/// The function that holds an address in the image of a module; `None` if no module does, or it has no table of its own.
+pub(super) fn lookup_image(cx: &Cx, pc: u64) -> Option<Option<Function>> {
+    let module = cx.modules().by_address(pc)?;
+    let table = module.headers().and_then(|headers| pe::exception_table(headers).ok().flatten());
+    Some(table.and_then(|table| search(cx, module.base + u64::from(table.rva), table.count, module.base, pc)))
+}
+
+/// The function that holds an address in generated code.
+fn lookup_dynamic(cx: &Cx, pc: u64) -> Option<Function> {
     let state = cx.state::<State>();
     if !state.used.load(Ordering::Acquire) {
         return None;

@@ -56,25 +56,11 @@ pub(crate) fn unwind(cx: &Cx, request: &Unwind, context: &mut Context) {
     cx.access_violation(bad)
 }
 
-fn unwind_frames(cx: &Cx, request: &Unwind, context: &Context) -> Result<Infallible, BadAddress> {
-    let area = Area::below(cx, if request.below == 0 { context.sp() } else { request.below });
-    context.store(area.context)?;
-    let mut record = match request.record {
-        0 => Record::status(f::STATUS_UNWIND, context.pc()),
-        at => Record::load(cx, at)?,
-    };
-    record.flags |= flag::UNWINDING;
-    if request.target_frame == 0 {
-        record.flags |= flag::EXIT_UNWIND;
-    }
-    let record_at = if request.record == 0 { area.record } else { request.record };
-    record.store(cx, record_at)?;
-    let jumps = record.code == f::STATUS_LONGJUMP.cast_unsigned() && !record.parameters.is_empty();
+fn unwind_frames(cx: &Cx, request: &Unwind, context: &mut Context) -> Result<Infallible, BadAddress> {
     let mut walk = Walk::new(cx, context.clone(), HandlerKind::Termination);
+    let mut unwinding = Unwinding::begin(cx, request, context)?;
     let mut collided: Option<Dispatcher> = None;
-    let mut current = walk.context.clone();
     loop {
-        current.clone_from(&walk.context);
         match walk.next() {
             Next::Frame(mut found) => {
                 let resumed = collided.take();
@@ -83,69 +69,128 @@ fn unwind_frames(cx: &Cx, request: &Unwind, context: &Context) -> Result<Infalli
                 }
                 let is_target = found.establisher == request.target_frame;
                 if request.target_frame != 0 && found.establisher > request.target_frame {
-                    if jumps {
+                    if unwinding.jumps() {
                         // Some callers of setjmp name their stack pointer, not what the unwind data call the frame.
-                        return finish(cx, request, &record, record_at, current, &area);
+                        return unwinding.finish();
                     }
-                    invalid_target(cx, context, &area);
+                    invalid_target(cx, unwinding.current, &unwinding.area);
                 }
                 if is_target {
-                    record.flags |= flag::TARGET_UNWIND;
+                    unwinding.record.flags |= flag::TARGET_UNWIND;
                 }
-                mem::write(record_at + 4, &record.flags)?;
                 if found.handler.is_some() {
-                    let scope = resumed.map_or(0, |d| d.scope_index);
-                    clean_up(cx, request, record_at, &area, &mut current, &found, scope, is_target)?;
+                    unwinding.clean_up(&found, resumed.map_or(0, |d| d.scope_index), is_target)?;
                 }
                 if is_target {
-                    return finish(cx, request, &record, record_at, current, &area);
+                    return unwinding.finish();
                 }
-                record.flags &= !flag::COLLIDED_UNWIND;
+                unwinding.record.flags &= !flag::COLLIDED_UNWIND;
+                unwinding.current.copy_unwound(&walk.context);
             }
             Next::Level(entered) => {
                 collided = active(cx, entered);
                 if let Some(dispatcher) = &collided {
-                    record.flags |= flag::COLLIDED_UNWIND;
+                    unwinding.record.flags |= flag::COLLIDED_UNWIND;
                     walk.context = Context::load(cx.machine(), dispatcher.context)?;
                 }
+                unwinding.enter_level(&walk.context);
             }
-            Next::End if jumps => return finish(cx, request, &record, record_at, current, &area),
-            Next::End => invalid_target(cx, context, &area),
+            Next::End if unwinding.jumps() => return unwinding.finish(),
+            Next::End => invalid_target(cx, unwinding.current, &unwinding.area),
         }
     }
 }
 
-/// Calls a frame's termination handler.
-#[expect(clippy::too_many_arguments, reason = "what an unwind knows of a frame")]
-fn clean_up(
-    cx: &Cx,
-    request: &Unwind,
-    record: u64,
-    area: &Area,
-    current: &mut Context,
-    found: &Found,
-    scope: u32,
-    is_target: bool,
-) -> Result<(), BadAddress> {
-    let Some(handler) = found.handler else { return Ok(()) };
-    if is_target {
-        let (pc, sp) = (current.pc(), current.sp());
-        current.set_return(pc, sp, request.value);
+/// An unwind on its way.
+struct Unwinding<'a> {
+    cx: &'a Cx,
+    request: &'a Unwind,
+    record: Record,
+    record_at: u64,
+    area: Area,
+    /// The registers in the frame that the walk has just left.
+    current: &'a mut Context,
+    /// Whether the frame context in guest memory is complete but for what unwinding changes.
+    whole: bool,
+}
+
+impl<'a> Unwinding<'a> {
+    /// Writes what handlers get.
+    fn begin(cx: &'a Cx, request: &'a Unwind, context: &'a mut Context) -> Result<Self, BadAddress> {
+        let area = Area::below(cx, if request.below == 0 { context.sp() } else { request.below });
+        let mut record = match request.record {
+            0 => Record::status(f::STATUS_UNWIND, context.pc()),
+            at => Record::load(cx, at)?,
+        };
+        record.flags |= flag::UNWINDING;
+        if request.target_frame == 0 {
+            record.flags |= flag::EXIT_UNWIND;
+        }
+        let record_at = if request.record == 0 { area.record } else { request.record };
+        record.store(cx, record_at)?;
+        Ok(Self { cx, request, record, record_at, area, current: context, whole: false })
     }
-    current.store(area.frame_context)?;
-    let mut dispatcher = Dispatcher::new(found, handler, area.frame_context, request.target_ip);
-    dispatcher.scope_index = scope;
-    dispatcher.unwound_to_call = current.flags() & UNWOUND_TO_CALL != 0 && cx.machine() == Machine::Arm64;
-    dispatcher.store(area.dispatcher)?;
-    push_active(cx, area);
-    let args = [record, found.establisher, area.context, area.dispatcher];
-    let answer = cx.call_at(current, area.sp, Func(handler.routine), &args);
-    forget_active(cx, area.sp);
-    if Disposition::new(answer) != Disposition::ContinueSearch {
-        dispatch::invalid_disposition(cx, current, area);
+
+    /// Whether it is a `longjmp`.
+    fn jumps(&self) -> bool {
+        self.record.code == f::STATUS_LONGJUMP.cast_unsigned() && !self.record.parameters.is_empty()
     }
-    *current = Context::load(cx.machine(), area.frame_context)?;
-    Ok(())
+
+    /// Takes over the registers in the frame from which a level was entered.
+    fn enter_level(&mut self, context: &Context) {
+        self.current.clone_from(context);
+        self.whole = false;
+    }
+
+    /// Calls a frame's termination handler.
+    fn clean_up(&mut self, found: &Found, scope: u32, is_target: bool) -> Result<(), BadAddress> {
+        let Some(handler) = found.handler else { return Ok(()) };
+        let (cx, area) = (self.cx, self.area);
+        mem::write(self.record_at + 4, &self.record.flags)?;
+        if is_target {
+            let (pc, sp) = (self.current.pc(), self.current.sp());
+            self.current.set_return(pc, sp, self.request.value);
+        }
+        if self.whole {
+            self.current.store_unwound(area.frame_context)?;
+        } else {
+            self.current.store(area.frame_context)?;
+            self.whole = true;
+        }
+        let mut dispatcher = Dispatcher::new(found, handler, area.frame_context, self.request.target_ip);
+        dispatcher.scope_index = scope;
+        dispatcher.unwound_to_call =
+            self.current.flags() & UNWOUND_TO_CALL != 0 && cx.machine() == Machine::Arm64;
+        dispatcher.store(area.dispatcher)?;
+        push_active(cx, &area);
+        let args = [self.record_at, found.establisher, area.frame_context, area.dispatcher];
+        let answer = cx.call_at(self.current, area.sp, Func(handler.routine), &args);
+        forget_active(cx, area.sp);
+        if Disposition::new(answer) != Disposition::ContinueSearch {
+            dispatch::invalid_disposition(cx, self.current, &area);
+        }
+        if is_target {
+            // The handler says with which registers the frame goes on.
+            *self.current = Context::load(cx.machine(), area.frame_context)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on in the target frame.
+    fn finish(self) -> Result<Infallible, BadAddress> {
+        let Self { cx, request, record, record_at, area, current: context, .. } = self;
+        mem::write(record_at + 4, &record.flags)?;
+        let sp = context.sp();
+        context.set_return(request.target_ip, sp, request.value);
+        context.set_flags(context.flags() & !UNWOUND_TO_CALL);
+        if let Some(then) = request.then {
+            let target = then(cx, context, area.sp, record_at);
+            context.set_return(target, sp, target);
+            forget_active(cx, sp);
+            cx.resume(context);
+        }
+        restore(cx, &record, record_at, context, area.sp)
+    }
 }
 
 fn invalid_target(cx: &Cx, context: &Context, area: &Area) -> ! {
@@ -160,34 +205,13 @@ fn invalid_target(cx: &Cx, context: &Context, area: &Area) -> ! {
     cx.resume(&context)
 }
 
-/// Goes on in the target frame.
-fn finish(
-    cx: &Cx,
-    request: &Unwind,
-    record: &Record,
-    record_at: u64,
-    mut context: Context,
-    area: &Area,
-) -> Result<Infallible, BadAddress> {
-    let sp = context.sp();
-    context.set_return(request.target_ip, sp, request.value);
-    context.set_flags(context.flags() & !UNWOUND_TO_CALL);
-    if let Some(then) = request.then {
-        let target = then(cx, &context, area.sp, record_at);
-        context.set_return(target, sp, target);
-        forget_active(cx, sp);
-        cx.resume(&context);
-    }
-    restore(cx, record, record_at, context, area.sp)
-}
-
 /// Goes on with a context as the record says (RtlRestoreContext): after a `longjmp` with the registers of the jump buffer, after a
 /// consolidation where the callback says. Comes back only with an error.
 pub(crate) fn restore(
     cx: &Cx,
     record: &Record,
     record_at: u64,
-    mut context: Context,
+    context: &mut Context,
     sp: u64,
 ) -> Result<Infallible, BadAddress> {
     let first = record.parameters.first().copied();
@@ -197,18 +221,18 @@ pub(crate) fn restore(
             Context::Arm64(c) => c.x[0],
             Context::I386(c) => c.eax.into(),
         };
-        restore_jump_buffer(buffer, &mut context)?;
+        restore_jump_buffer(buffer, context)?;
         context.set_return(context.pc(), context.sp(), value);
     } else if let Some(callback) =
         first.filter(|_| record.code == f::STATUS_UNWIND_CONSOLIDATE.cast_unsigned())
     {
         // The frames that were unwound are still needed: the exception object lies among them.
-        let target = cx.call_at(&context, sp, Func(callback), &[record_at]);
+        let target = cx.call_at(context, sp, Func(callback), &[record_at]);
         let (value, sp) = (target, context.sp());
         context.set_return(target, sp, value);
     }
     forget_active(cx, context.sp());
-    cx.resume(&context)
+    cx.resume(context)
 }
 
 /// Initiates an unwind of procedure call frames. On x86 it returns; elsewhere the guest goes on at `target_ip`.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use transom_cpu::context::Context;
+use transom_cpu::frame::Frame;
 use transom_sdk::{Cx, Func, shim};
 
 use super::area::Area;
@@ -81,7 +82,11 @@ fn to_usize(value: u64) -> usize {
 
 /// Whether any vectored exception handler is registered.
 pub(crate) fn any(cx: &Cx) -> bool {
-    !snapshot(&cx.state::<State>().exception).is_empty()
+    !is_empty(&cx.state::<State>().exception)
+}
+
+fn is_empty(list: &List) -> bool {
+    list.read().unwrap_or_else(PoisonError::into_inner).is_empty()
 }
 
 /// Calls the exception handlers in order, until one wants to go on. Returns whether one did.
@@ -94,9 +99,30 @@ pub(crate) fn call_continue_handlers(cx: &Cx, area: &Area, at: &Context) {
     call(cx, &cx.state::<State>().resume, area, at);
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the result is a LONG")]
+/// Handlers up to this many are called from a copy on the stack: a handler may leave without a word, and nothing may be held then.
+const FEW: usize = 16;
+
 fn call(cx: &Cx, list: &List, area: &Area, at: &Context) -> bool {
-    snapshot(list)
-        .iter()
-        .any(|entry| cx.call_at(at, area.sp, entry.routine, &[area.pointers]) as u32 == CONTINUE_EXECUTION)
+    let mut few = [Func(0); FEW];
+    let count = {
+        let list = list.read().unwrap_or_else(PoisonError::into_inner);
+        for (to, entry) in few.iter_mut().zip(list.iter()) {
+            *to = entry.routine;
+        }
+        list.len()
+    };
+    if count == 0 {
+        return false;
+    }
+    let mut frame = Frame::at(at);
+    let mut ask = |routine| {
+        #[expect(clippy::cast_possible_truncation, reason = "the result is a LONG")]
+        let answer = cx.call_from(&mut frame, area.sp, routine, &[area.pointers]) as u32;
+        answer == CONTINUE_EXECUTION
+    };
+    if count <= FEW {
+        few[..count].iter().any(|&r| ask(r))
+    } else {
+        snapshot(list).iter().any(|e| ask(e.routine))
+    }
 }

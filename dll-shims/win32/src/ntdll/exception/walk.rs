@@ -2,10 +2,10 @@
 
 use transom_cpu::context::Context;
 use transom_cpu::frame::{Frame, UNWOUND_TO_CALL};
-use transom_cpu::unwind::{self, Function, Handler, HandlerKind, Places};
+use transom_cpu::unwind::{self, Function, Handler, HandlerKind};
 use transom_sdk::{BadAddress, Cx, Machine, mem};
 
-use super::tables;
+use super::{known, tables};
 
 /// Room for a DISPATCHER_CONTEXT of any 64-bit machine, in bytes.
 pub(crate) const DISPATCHER_SIZE: u64 = 0x70;
@@ -49,11 +49,6 @@ impl<'a> Walk<'a> {
 
     /// Takes one step.
     pub(crate) fn next(&mut self) -> Next {
-        self.next_with(&mut Places::default())
-    }
-
-    /// As [`Walk::next`], noting where registers were found.
-    pub(crate) fn next_with(&mut self, places: &mut Places) -> Next {
         let pc = self.context.pc();
         if pc == self.trap {
             return match enclosing(self.cx, self.context.sp()) {
@@ -71,7 +66,7 @@ impl<'a> Walk<'a> {
             };
         }
         let before = self.context.sp();
-        match self.frame(pc, places) {
+        match self.frame(pc) {
             // A walk goes up; one that stands still is lost.
             Ok(found) if self.context.sp() > before || self.context.pc() != pc => Next::Frame(found),
             Ok(_) => Next::End,
@@ -82,14 +77,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn frame(&mut self, pc: u64, places: &mut Places) -> Result<Found, BadAddress> {
-        let Some(function) = tables::lookup(self.cx, control_pc(&self.context)) else {
+    fn frame(&mut self, pc: u64) -> Result<Found, BadAddress> {
+        if let Context::Amd64(c) = &mut self.context
+            && let Some(found) = known::step(self.cx, self.kind, pc, c)
+        {
+            return found;
+        }
+        let at = control_pc(&self.context);
+        let Some(function) = tables::lookup(self.cx, at) else {
             let establisher = self.context.sp();
             unwind::leaf(&mut self.context)?;
             return Ok(Found { pc, function: None, establisher, handler: None });
         };
-        let at = control_pc(&self.context);
-        let step = unwind::step(self.kind, at, &function, &mut self.context, places)?;
+        let step = unwind::step(self.kind, at, &function, &mut self.context, None)?;
         Ok(Found { pc: at, function: Some(function), establisher: step.establisher, handler: step.handler })
     }
 }

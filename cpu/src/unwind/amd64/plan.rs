@@ -1,0 +1,146 @@
+//! A step from the body of an x86-64 function, worked out in advance: where each register lies, counted from the frame's
+//! establisher. A stack is walked through the same places over and over (every `throw` of a loop, say), and reading
+//! and applying the codes costs many times what the few loads do that come out of it.
+//!
+//! Prologs, epilogs and the rare codes have no plan: [`super::step`] does them.
+
+use super::{
+    FLAG_CHAINED, FLAG_EXCEPTION, FLAG_TERMINATION, Function, Handler, HandlerKind, Info, MAX_CHAIN, Step,
+};
+use super::{epilog, op, primary, register};
+use crate::context::Amd64Context;
+use crate::mem::{self, BadAddress};
+
+/// The most registers that a plan restores: all non-volatile ones.
+const MOST: usize = 18;
+
+/// The number of xmm0 among the registers.
+const VECTORS: u8 = 16;
+
+/// See the module documentation.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The register that the establisher counts from, and its distance.
+    base: u8,
+    distance: u32,
+    /// Registers and their distances from the establisher.
+    saves: [(u8, u32); MOST],
+    count: u8,
+    /// From the establisher to the return address.
+    size: u32,
+    /// Bits of the last info of the chain, and its handler.
+    flags: u8,
+    handler: Option<Handler>,
+}
+
+/// What the codes have come to while a plan is made.
+struct Draft {
+    saves: [(u8, u32); MOST],
+    count: usize,
+    /// The stack pointer's distance from the establisher.
+    sp: u64,
+    possible: bool,
+}
+
+impl Draft {
+    fn save(&mut self, number: u8, at: u64) {
+        let Ok(at) = u32::try_from(at) else {
+            self.possible = false;
+            return;
+        };
+        match self.saves.get_mut(self.count) {
+            Some(slot) => *slot = (number, at),
+            None => self.possible = false,
+        }
+        self.count += 1;
+    }
+
+    fn add(&mut self, info: &Info, first: (u8, u64)) -> Result<(), BadAddress> {
+        info.each(|_, operation, number, operand| {
+            let operand = u64::from(operand);
+            match operation {
+                op::PUSH_NONVOL => {
+                    self.save(number, self.sp);
+                    self.sp += 8;
+                }
+                op::ALLOC_LARGE => self.sp += if number == 0 { operand * 8 } else { operand },
+                op::ALLOC_SMALL => self.sp += u64::from(number) * 8 + 8,
+                // The register that gave the establisher: the stack pointer is back there.
+                op::SET_FPREG if (info.frame_register, info.frame_offset) == first => self.sp = 0,
+                op::SAVE_NONVOL => self.save(number, operand * 8),
+                op::SAVE_NONVOL_FAR => self.save(number, operand),
+                op::SAVE_XMM128 => self.save(VECTORS + number, operand * 16),
+                op::SAVE_XMM128_FAR => self.save(VECTORS + number, operand),
+                _ => self.possible = false,
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Plan {
+    /// The plan for `pc`; `None` if it lies in a prolog or epilog, or the codes say something uncommon.
+    ///
+    /// # Errors
+    /// Unwind data that cannot be read.
+    pub fn new(pc: u64, function: &Function) -> Result<Option<Self>, BadAddress> {
+        let base = function.image_base;
+        let function = primary(function)?;
+        let mut info = Info::read(base + u64::from(function.unwind))?;
+        let in_prolog =
+            |begin: u32, info: &Info| pc.wrapping_sub(base + u64::from(begin)) < info.prolog.into();
+        if in_prolog(function.begin, &info) || epilog(pc, &info, &function).is_some() {
+            return Ok(None);
+        }
+        let first = (info.frame_register, info.frame_offset);
+        let mut draft = Draft { saves: [(0, 0); MOST], count: 0, sp: 0, possible: true };
+        for _ in 0..MAX_CHAIN {
+            draft.add(&info, first)?;
+            if info.flags & FLAG_CHAINED == 0 {
+                break;
+            }
+            let [begin, _, unwind]: [u32; 3] = mem::read(info.tail)?;
+            info = Info::read(base + u64::from(unwind & !1))?;
+            draft.possible &= !in_prolog(begin, &info);
+        }
+        let has_handler = info.flags & (FLAG_EXCEPTION | FLAG_TERMINATION) != 0;
+        let handler = if has_handler && info.flags & FLAG_CHAINED == 0 {
+            let routine = base + u64::from(mem::read::<u32>(info.tail)?);
+            Some(Handler { routine, data: info.tail + 4 })
+        } else {
+            None
+        };
+        let (Ok(size), Ok(distance), Ok(count), true) =
+            (u32::try_from(draft.sp), u32::try_from(first.1), u8::try_from(draft.count), draft.possible)
+        else {
+            return Ok(None);
+        };
+        let base = if first.0 == 0 { 4 } else { first.0 };
+        Ok(Some(Self { base, distance, saves: draft.saves, count, size, flags: info.flags, handler }))
+    }
+
+    /// Takes the step.
+    ///
+    /// # Errors
+    /// A stack that cannot be read. The context is then half-way.
+    pub fn run(&self, kind: HandlerKind, c: &mut Amd64Context) -> Result<Step, BadAddress> {
+        let establisher = register(c, self.base).wrapping_sub(self.distance.into());
+        for &(number, distance) in &self.saves[..self.count.into()] {
+            let at = establisher.wrapping_add(distance.into());
+            if number < VECTORS {
+                *register(c, number) = mem::read(at)?;
+            } else {
+                c.flt_save.xmm_registers[usize::from(number - VECTORS)] = mem::read(at)?;
+            }
+        }
+        let at = establisher.wrapping_add(self.size.into());
+        c.rip = mem::read(at)?;
+        c.rsp = at.wrapping_add(8);
+        let wanted = match kind {
+            HandlerKind::None => 0,
+            HandlerKind::Exception => FLAG_EXCEPTION,
+            HandlerKind::Termination => FLAG_TERMINATION,
+        };
+        Ok(Step { establisher, handler: self.handler.filter(|_| self.flags & wanted != 0) })
+    }
+}
