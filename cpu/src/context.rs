@@ -96,6 +96,13 @@ impl Context {
     }
 }
 
+/// Where the registers that unwinding changes lie in the CONTEXT of x86-64: rax to rip, and xmm6 to xmm15.
+const UNWOUND: [core::ops::Range<usize>; 2] = {
+    const FLOAT: usize = core::mem::offset_of!(Amd64Context, flt_save);
+    const XMM6: usize = FLOAT + core::mem::offset_of!(FxSave, xmm_registers) + 6 * size_of::<u128>();
+    [core::mem::offset_of!(Amd64Context, rax)..FLOAT, XMM6..XMM6 + 10 * size_of::<u128>()]
+};
+
 /// Groups of registers in `ContextFlags`, without the architecture bits (winnt, `CONTEXT_*`).
 mod group {
     pub(super) const CONTROL: u32 = 0x1;
@@ -189,19 +196,27 @@ impl Context {
         }
     }
 
+    /// Reads the registers of [`Context::copy_unwound`] from a CONTEXT in guest memory.
+    ///
+    /// # Errors
+    /// If the memory cannot be read.
+    pub fn load_unwound(&mut self, address: u64) -> Result<(), BadAddress> {
+        if let Self::Amd64(_) = self {
+            return UNWOUND.into_iter().try_for_each(|range| {
+                mem::copy_in(address.wrapping_add(range.start as u64), &mut self.bytes_mut()[range])
+            });
+        }
+        *self = Self::load(self.machine(), address)?;
+        Ok(())
+    }
+
     /// Writes the registers of [`Context::copy_unwound`] to a CONTEXT in guest memory whose others are right already.
     ///
     /// # Errors
     /// If the memory cannot be written.
     pub fn store_unwound(&self, address: u64) -> Result<(), BadAddress> {
-        const INTEGERS: core::ops::Range<usize> =
-            core::mem::offset_of!(Amd64Context, rax)..core::mem::offset_of!(Amd64Context, flt_save);
-        const XMM6: usize = core::mem::offset_of!(Amd64Context, flt_save)
-            + core::mem::offset_of!(FxSave, xmm_registers)
-            + 6 * size_of::<u128>();
-        const VECTORS: core::ops::Range<usize> = XMM6..XMM6 + 10 * size_of::<u128>();
         match self {
-            Self::Amd64(_) => [INTEGERS, VECTORS].into_iter().try_for_each(|range| {
+            Self::Amd64(_) => UNWOUND.into_iter().try_for_each(|range| {
                 mem::copy_out(address.wrapping_add(range.start as u64), &self.bytes()[range])
             }),
             Self::I386(_) | Self::Arm64(_) => self.store(address),

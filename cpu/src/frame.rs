@@ -107,6 +107,26 @@ impl Frame {
         frame
     }
 
+    /// Puts the non-volatile registers of the call, with the place that it returns to, into a context: where a walk of the stack
+    /// goes on that comes out of the level.
+    pub fn continue_walk(&self, context: &mut Context) {
+        match context {
+            Context::Amd64(c) => {
+                (c.rip, c.rsp) = (self.return_address, self.sp + 8);
+                [c.rbx, c.rbp, c.rsi, c.rdi] = [self.saved[0], self.saved[1], self.saved[2], self.saved[3]];
+                [c.r12, c.r13, c.r14, c.r15] = [self.saved[4], self.saved[5], self.saved[6], self.saved[7]];
+                c.flt_save.xmm_registers[6..].copy_from_slice(&self.vectors);
+            }
+            Context::I386(_) => context.overlay(&self.context()),
+            Context::Arm64(_) => {
+                let flags = context.flags();
+                let outer = self.context();
+                context.overlay(&outer);
+                context.set_flags(flags & !UNWOUND_TO_CALL | outer.flags() & UNWOUND_TO_CALL);
+            }
+        }
+    }
+
     /// The guest's registers as they are when the call returns: what a thread inside a shim reports. Volatile registers
     /// hold the arguments (where they travel in registers) or zero.
     #[must_use]

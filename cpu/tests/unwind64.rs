@@ -4,7 +4,8 @@
 use proptest::prelude::*;
 use transom_cpu::context::{Amd64Context, Context};
 use transom_cpu::machine::Machine;
-use transom_cpu::unwind::{Function, Handler, HandlerKind, Places, step};
+use transom_cpu::unwind::amd64::Plan;
+use transom_cpu::unwind::{Function, Handler, HandlerKind, step};
 
 const INFO: usize = 0x100;
 const CODE: usize = 0x800;
@@ -204,8 +205,9 @@ proptest! {
                 c.rsp -= 0x80;
             }
             let pc = function.image_base + (CODE + done * LENGTH) as u64;
+            let mut planned = c.clone();
             let mut context = Context::Amd64(c);
-            let found = step(HandlerKind::Exception, pc, &function, &mut context, &mut Places::default())
+            let found = step(HandlerKind::Exception, pc, &function, &mut context, None)
                 .expect("readable");
             let Context::Amd64(after) = &context else { unreachable!() };
             prop_assert!(same(after, &before), "after {done} of {:?}", p.ops);
@@ -217,6 +219,11 @@ proptest! {
             prop_assert_eq!(found.handler, (done == p.ops.len()).then_some(handler));
             if done == p.ops.len() {
                 prop_assert_eq!(found.establisher, bottom);
+                let plan = Plan::new(pc, &function).expect("readable").expect("a body has a plan");
+                prop_assert_eq!(plan.run(HandlerKind::Exception, &mut planned).expect("readable"), found);
+                prop_assert!(same(&planned, &before), "the plan of {:?}", p.ops);
+            } else {
+                prop_assert!(Plan::new(pc, &function).expect("readable").is_none());
             }
         }
         drop(image);
@@ -263,8 +270,7 @@ fn arm64_prologs_are_undone() {
         }
         let mut context = Context::Arm64(c);
         let pc = base + 0x140 + 4 * done;
-        let found = step(HandlerKind::Exception, pc, &function, &mut context, &mut Places::default())
-            .expect("readable");
+        let found = step(HandlerKind::Exception, pc, &function, &mut context, None).expect("readable");
         let Context::Arm64(after) = &context else { unreachable!() };
         assert_eq!((after.sp, after.pc), (before.sp, 0x3000), "after {done}");
         assert_eq!((after.x[19], after.x[20], after.x[29]), (19, 20, 29), "after {done}");

@@ -2,12 +2,12 @@
 //! establisher. A stack is walked through the same places over and over (every `throw` of a loop, say), and reading
 //! and applying the codes costs many times what the few loads do that come out of it.
 //!
-//! Prologs, epilogs and the rare codes have no plan: [`super::step`] does them.
+//! Prologs and the rare codes have no plan: [`super::step`] does them.
 
+use super::{Action, Epilog, epilog, op, primary, register};
 use super::{
     FLAG_CHAINED, FLAG_EXCEPTION, FLAG_TERMINATION, Function, Handler, HandlerKind, Info, MAX_CHAIN, Step,
 };
-use super::{epilog, op, primary, register};
 use crate::context::Amd64Context;
 use crate::mem::{self, BadAddress};
 
@@ -43,6 +43,25 @@ struct Draft {
 }
 
 impl Draft {
+    fn new() -> Self {
+        Self { saves: [(0, 0); MOST], count: 0, sp: 0, possible: true }
+    }
+
+    fn finish(&self, (register, offset): (u8, u64), flags: u8, handler: Option<Handler>) -> Option<Plan> {
+        if !self.possible {
+            return None;
+        }
+        Some(Plan {
+            base: if register == 0 { 4 } else { register },
+            distance: u32::try_from(offset).ok()?,
+            saves: self.saves,
+            count: u8::try_from(self.count).ok()?,
+            size: u32::try_from(self.sp).ok()?,
+            flags,
+            handler,
+        })
+    }
+
     fn save(&mut self, number: u8, at: u64) {
         let Ok(at) = u32::try_from(at) else {
             self.possible = false;
@@ -79,7 +98,7 @@ impl Draft {
 }
 
 impl Plan {
-    /// The plan for `pc`; `None` if it lies in a prolog or epilog, or the codes say something uncommon.
+    /// The plan for `pc`; `None` if it lies in a prolog, or the codes say something uncommon.
     ///
     /// # Errors
     /// Unwind data that cannot be read.
@@ -89,11 +108,14 @@ impl Plan {
         let mut info = Info::read(base + u64::from(function.unwind))?;
         let in_prolog =
             |begin: u32, info: &Info| pc.wrapping_sub(base + u64::from(begin)) < info.prolog.into();
-        if in_prolog(function.begin, &info) || epilog(pc, &info, &function).is_some() {
+        if in_prolog(function.begin, &info) {
             return Ok(None);
         }
+        if let Some(epilog) = epilog(pc, &info, &function) {
+            return Ok(Self::of_epilog(&info, &epilog));
+        }
         let first = (info.frame_register, info.frame_offset);
-        let mut draft = Draft { saves: [(0, 0); MOST], count: 0, sp: 0, possible: true };
+        let mut draft = Draft::new();
         for _ in 0..MAX_CHAIN {
             draft.add(&info, first)?;
             if info.flags & FLAG_CHAINED == 0 {
@@ -110,13 +132,31 @@ impl Plan {
         } else {
             None
         };
-        let (Ok(size), Ok(distance), Ok(count), true) =
-            (u32::try_from(draft.sp), u32::try_from(first.1), u8::try_from(draft.count), draft.possible)
-        else {
-            return Ok(None);
-        };
-        let base = if first.0 == 0 { 4 } else { first.0 };
-        Ok(Some(Self { base, distance, saves: draft.saves, count, size, flags: info.flags, handler }))
+        Ok(draft.finish(first, info.flags, handler))
+    }
+
+    /// The plan for the rest of an epilog; `None` if where it leads cannot be counted from the establisher.
+    fn of_epilog(info: &Info, epilog: &Epilog) -> Option<Self> {
+        if epilog.extra != 0 {
+            return None;
+        }
+        let mut draft = Draft::new();
+        let mut counted = info.frame_register == 0;
+        for action in epilog.actions.iter().flatten() {
+            match *action {
+                Action::AddSp(n) => draft.sp = draft.sp.wrapping_add_signed(n),
+                Action::Lea(_, n) => {
+                    draft.sp = info.frame_offset.wrapping_add_signed(n);
+                    counted = true;
+                }
+                Action::Pop(number) => {
+                    draft.save(number, draft.sp);
+                    draft.sp = draft.sp.wrapping_add(8);
+                }
+            }
+        }
+        draft.possible &= counted;
+        draft.finish((info.frame_register, info.frame_offset), 0, None)
     }
 
     /// Takes the step.

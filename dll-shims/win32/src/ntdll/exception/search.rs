@@ -43,12 +43,12 @@ pub(crate) fn search(cx: &Cx, area: &Area, record: &Record, context: &Context) -
                 }
             }
             Next::Level(entered) => {
-                asking.whole = false;
-                collided = unwind::active(cx, entered);
+                collided = unwind::active(entered);
                 if let Some(dispatcher) = &collided {
                     // The frame whose handler was cleaning up is looked at once more; those below it are gone.
-                    if let Ok(inner) = Context::load(cx.machine(), dispatcher.context) {
-                        walk.context = inner;
+                    if let Err(bad) = walk.context.load_unwound(dispatcher.context) {
+                        log::debug!("a cleaned-up frame's context is gone: {bad}");
+                        return false;
                     }
                 }
             }

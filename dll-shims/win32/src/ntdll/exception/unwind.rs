@@ -8,8 +8,8 @@
 //! runs in. The frames between are unwound already, so it goes on with the frame whose handler was running, and with the
 //! handler's own note of how far it had come (ScopeIndex in the DISPATCHER_CONTEXT): [`active`] finds that.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
 
 use transom_cpu::context::Context;
 use transom_cpu::frame::UNWOUND_TO_CALL;
@@ -21,28 +21,28 @@ use super::area::Area;
 use super::walk::{Dispatcher, Found, Next, Walk};
 use super::{Disposition, chain, dispatch, flag};
 
-/// Termination handlers that are running: the stack pointer below which they run, and their DISPATCHER_CONTEXT.
-#[derive(Default)]
-struct Active(Mutex<Vec<(u64, u64)>>);
-
-/// The dispatcher context of the termination handler that runs in the level entered with this stack pointer.
-pub(crate) fn active(cx: &Cx, entered: u64) -> Option<Dispatcher> {
-    /// What a call pushes below the stack pointer it is given, at most.
-    const CALL: u64 = 256;
-    let list = cx.local::<Active>().0.lock().unwrap_or_else(PoisonError::into_inner);
-    let (_, dispatcher) = *list.iter().rev().find(|(sp, _)| sp.wrapping_sub(entered) <= CALL)?;
-    Dispatcher::load(dispatcher).ok()
+thread_local! {
+    /// Termination handlers that are running: the stack pointer below which they run, and their DISPATCHER_CONTEXT.
+    static ACTIVE: RefCell<Vec<(u64, u64)>> = const { RefCell::new(Vec::new()) };
 }
 
-fn push_active(cx: &Cx, area: &Area) {
-    let mut list = cx.local::<Active>().0.lock().unwrap_or_else(PoisonError::into_inner);
-    list.push((area.sp, area.dispatcher));
+/// The dispatcher context of the termination handler that runs in the level entered with this stack pointer.
+pub(crate) fn active(entered: u64) -> Option<Dispatcher> {
+    /// What a call pushes below the stack pointer it is given, at most.
+    const CALL: u64 = 256;
+    let dispatcher = ACTIVE.with_borrow(|list| {
+        list.iter().rev().find(|(sp, _)| sp.wrapping_sub(entered) <= CALL).map(|(_, dispatcher)| *dispatcher)
+    });
+    Dispatcher::load(dispatcher?).ok()
+}
+
+fn push_active(area: &Area) {
+    ACTIVE.with_borrow_mut(|list| list.push((area.sp, area.dispatcher)));
 }
 
 /// Forgets the handlers that run below a stack pointer: they have returned, or the stack has been unwound.
-fn forget_active(cx: &Cx, sp: u64) {
-    let mut list = cx.local::<Active>().0.lock().unwrap_or_else(PoisonError::into_inner);
-    list.retain(|(active, _)| *active > sp);
+fn forget_active(sp: u64) {
+    ACTIVE.with_borrow_mut(|list| list.retain(|(active, _)| *active > sp));
 }
 
 /// Unwinds; see [`transom_sdk::UnwindHook`].
@@ -88,12 +88,12 @@ fn unwind_frames(cx: &Cx, request: &Unwind, context: &mut Context) -> Result<Inf
                 unwinding.current.copy_unwound(&walk.context);
             }
             Next::Level(entered) => {
-                collided = active(cx, entered);
+                collided = active(entered);
                 if let Some(dispatcher) = &collided {
                     unwinding.record.flags |= flag::COLLIDED_UNWIND;
-                    walk.context = Context::load(cx.machine(), dispatcher.context)?;
+                    walk.context.load_unwound(dispatcher.context)?;
                 }
-                unwinding.enter_level(&walk.context);
+                unwinding.current.copy_unwound(&walk.context);
             }
             Next::End if unwinding.jumps() => return unwinding.finish(),
             Next::End => invalid_target(cx, unwinding.current, &unwinding.area),
@@ -136,12 +136,6 @@ impl<'a> Unwinding<'a> {
         self.record.code == f::STATUS_LONGJUMP.cast_unsigned() && !self.record.parameters.is_empty()
     }
 
-    /// Takes over the registers in the frame from which a level was entered.
-    fn enter_level(&mut self, context: &Context) {
-        self.current.clone_from(context);
-        self.whole = false;
-    }
-
     /// Calls a frame's termination handler.
     fn clean_up(&mut self, found: &Found, scope: u32, is_target: bool) -> Result<(), BadAddress> {
         let Some(handler) = found.handler else { return Ok(()) };
@@ -162,16 +156,16 @@ impl<'a> Unwinding<'a> {
         dispatcher.unwound_to_call =
             self.current.flags() & UNWOUND_TO_CALL != 0 && cx.machine() == Machine::Arm64;
         dispatcher.store(area.dispatcher)?;
-        push_active(cx, &area);
+        push_active(&area);
         let args = [self.record_at, found.establisher, area.frame_context, area.dispatcher];
         let answer = cx.call_at(self.current, area.sp, Func(handler.routine), &args);
-        forget_active(cx, area.sp);
+        forget_active(area.sp);
         if Disposition::new(answer) != Disposition::ContinueSearch {
             dispatch::invalid_disposition(cx, self.current, &area);
         }
         if is_target {
             // The handler says with which registers the frame goes on.
-            *self.current = Context::load(cx.machine(), area.frame_context)?;
+            self.current.overlay_from(area.frame_context)?;
         }
         Ok(())
     }
@@ -186,7 +180,7 @@ impl<'a> Unwinding<'a> {
         if let Some(then) = request.then {
             let target = then(cx, context, area.sp, record_at);
             context.set_return(target, sp, target);
-            forget_active(cx, sp);
+            forget_active(sp);
             cx.resume(context);
         }
         restore(cx, &record, record_at, context, area.sp)
@@ -231,7 +225,7 @@ pub(crate) fn restore(
         let (value, sp) = (target, context.sp());
         context.set_return(target, sp, value);
     }
-    forget_active(cx, context.sp());
+    forget_active(context.sp());
     cx.resume(context)
 }
 

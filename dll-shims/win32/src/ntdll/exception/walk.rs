@@ -53,13 +53,7 @@ impl<'a> Walk<'a> {
         if pc == self.trap {
             return match enclosing(self.cx, self.context.sp()) {
                 Some((entered, frame)) => {
-                    let flags = self.context.flags();
-                    let outer = frame.context();
-                    let unwound = outer.flags() & UNWOUND_TO_CALL;
-                    self.context.overlay(&outer);
-                    if self.context.machine() == Machine::Arm64 {
-                        self.context.set_flags(flags & !UNWOUND_TO_CALL | unwound);
-                    }
+                    frame.continue_walk(&mut self.context);
                     Next::Level(entered)
                 }
                 None => Next::End,
