@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -258,9 +259,13 @@ fn a_kill_loses_no_line() {
         let mut command = Transom::find().unwrap().command(Engine::Native);
         command.args(["trace", "-o"]).arg(&log).args(format).arg(program(NATIVE.0)).arg("forever");
         let mut tracer = command.current_dir(scratch.path()).stderr(Stdio::piped()).spawn().unwrap();
-        // The guest is the tracer's only child; some lines are there once the file is longer than a few calls.
+        // The guest is the tracer's only child. The file grows by large steps; what tells is that something stands there.
         let children = format!("/proc/{0}/task/{0}/children", tracer.id());
-        while fs::metadata(&log).map_or(0, |m| m.len()) < 100_000 {
+        let written = |at| {
+            let mut byte = [0];
+            fs::File::open(&log).is_ok_and(|f| f.read_at(&mut byte, at).is_ok_and(|n| n == 1 && byte[0] != 0))
+        };
+        while !written(100_000) {
             assert!(tracer.try_wait().unwrap().is_none(), "the guest runs for ever");
             std::thread::yield_now();
         }

@@ -1,7 +1,7 @@
 //! `--report`: one HTML page with everything in it.
 //!
-//! The page's own code is in `report.html`. Calls come as compact JSON: columns of numbers, and texts as positions in a list in
-//! which each appears once, so that a million calls stay a file that a browser opens in seconds.
+//! The page's own code is in `report.html`. Calls come as compact JSON: a list per column, of numbers, and texts as positions in a
+//! list in which each appears once, so that a million calls stay a file that a browser opens in seconds.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -13,12 +13,12 @@ use super::line::json_string;
 /// Texts, each once.
 #[derive(Default)]
 struct Texts<'a> {
-    known: HashMap<std::borrow::Cow<'a, str>, usize>,
+    known: HashMap<std::borrow::Cow<'a, str>, u64>,
 }
 
 impl<'a> Texts<'a> {
-    fn id(&mut self, text: std::borrow::Cow<'a, str>) -> usize {
-        let next = self.known.len();
+    fn id(&mut self, text: std::borrow::Cow<'a, str>) -> u64 {
+        let next = self.known.len() as u64;
         *self.known.entry(text).or_insert(next)
     }
 }
@@ -30,24 +30,19 @@ pub(super) fn write(out: &mut impl Write, title: &str, events: &[Event]) -> io::
     out.write_all(head.as_bytes())?;
     let mut text = String::from("{\"title\":");
     script_string(&mut text, title);
-    text += ",\"calls\":[";
     out.write_all(text.as_bytes())?;
     let mut texts = Texts::default();
-    let (mut handles, mut open) = (Vec::new(), HashMap::new());
-    for (i, event) in events.iter().enumerate() {
-        let row = row(&mut texts, event);
-        writeln!(out, "{}{row}", if i == 0 { "" } else { "," })?;
-        if let Some(at) = event.closed.and_then(|handle| open.remove(&(event.process, handle))) {
-            let entry: &mut Handle<'_> = &mut handles[at];
-            entry.closed = Some(i);
+    let rows: Vec<[u64; COLUMNS]> = events.iter().map(|event| row(&mut texts, event)).collect();
+    out.write_all(b",\"columns\":[")?;
+    for column in 0..COLUMNS {
+        out.write_all(if column == 0 { b"[" } else { b",\n[" })?;
+        for (i, row) in rows.iter().enumerate() {
+            write!(out, "{}{}", if i == 0 { "" } else { "," }, row[column])?;
         }
-        for (handle, label) in &event.opened {
-            open.insert((event.process, *handle), handles.len());
-            handles.push(Handle { value: *handle, label, opened: i, closed: None });
-        }
+        out.write_all(b"]")?;
     }
     out.write_all(b"],\"handles\":[")?;
-    for (i, handle) in handles.iter().enumerate() {
+    for (i, handle) in handles(events).iter().enumerate() {
         let label = texts.id(handle.label.into());
         let closed = handle.closed.map_or("null".to_owned(), |c| c.to_string());
         let comma = if i == 0 { "" } else { "," };
@@ -81,20 +76,42 @@ fn script_string(out: &mut String, text: &str) {
     out.push_str(&plain.replace('<', "\\u003c"));
 }
 
-/// `[start, duration, self, thread, depth, function, category, args, result, error, file, state]`, in nanoseconds; state: 1 failed, 2
-/// never returned.
-fn row<'a>(texts: &mut Texts<'a>, event: &'a Event) -> String {
+/// Handles with the calls that opened and closed them.
+fn handles(events: &[Event]) -> Vec<Handle<'_>> {
+    let (mut handles, mut open) = (Vec::<Handle<'_>>::new(), HashMap::<_, usize>::new());
+    for (i, event) in events.iter().enumerate() {
+        if let Some(at) = event.closed.and_then(|handle| open.remove(&(event.process, handle))) {
+            handles[at].closed = Some(i);
+        }
+        for (handle, label) in &event.opened {
+            open.insert((event.process, *handle), handles.len());
+            handles.push(Handle { value: *handle, label, opened: i, closed: None });
+        }
+    }
+    handles
+}
+
+/// start, duration, self, thread, depth, function, category, args, result, error, file, state, stack: times in nanoseconds; state: 1
+/// failed, 2 never returned.
+const COLUMNS: usize = 13;
+
+fn row<'a>(texts: &mut Texts<'a>, event: &'a Event) -> [u64; COLUMNS] {
     let values: Vec<&str> = event.args.iter().map(|(_, v)| v).collect();
-    let thread = format!("{} {}", event.process, event.thread_name);
-    let thread = texts.id(thread.into());
     let category = filter::category(&format!("{}.dll", event.dll), &event.name);
-    let function = texts.id(format!("{}!{}", event.dll, event.name).into());
-    let (category, args) = (texts.id(category.into()), texts.id(values.join(", ").into()));
-    let (result, error) = (texts.id(event.result.as_str().into()), texts.id(event.error.as_str().into()));
-    let file = texts.id(event.file.as_str().into());
-    let state = u8::from(event.failed) | u8::from(event.end == End::Never) << 1;
-    format!(
-        "[{},{},{},{thread},{},{function},{category},{args},{result},{error},{file},{state}]",
-        event.start, event.duration, event.own, event.depth
-    )
+    let state = u64::from(event.failed) | u64::from(event.end == End::Never) << 1;
+    [
+        event.start,
+        event.duration,
+        event.own,
+        texts.id(format!("{} {}", event.process, event.thread_name).into()),
+        event.depth.into(),
+        texts.id(format!("{}!{}", event.dll, event.name).into()),
+        texts.id(category.into()),
+        texts.id(values.join(", ").into()),
+        texts.id(event.result.as_str().into()),
+        texts.id(event.error.as_str().into()),
+        texts.id(event.file.as_str().into()),
+        state,
+        texts.id(event.stack.join("\n").into()),
+    ]
 }

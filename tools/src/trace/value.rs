@@ -91,6 +91,10 @@ pub(super) fn enumeration(out: &mut String, set: &Enum, raw: u64, size: u64, fun
         let _ = write!(out, "{base}+{}", value & 0x3F);
         return;
     }
+    if size == 4 && value == u64::from(u32::MAX) && set.name == "FILE_FLAGS_AND_ATTRIBUTES" {
+        out.push_str("INVALID_FILE_ATTRIBUTES");
+        return;
+    }
     if value == 0 || !set.flags {
         integer(out, value);
         return;
