@@ -32,6 +32,7 @@ mod scratch;
 pub mod section;
 pub mod security;
 pub mod session;
+pub mod socket;
 pub mod status;
 pub mod sysinfo;
 pub mod thread;

@@ -81,6 +81,21 @@ pub fn watch(fd: RawFd, events: u32, action: Action) -> Result<Watch> {
     Ok(Watch(key))
 }
 
+/// Has a watch wait for other events; those that are there already count anew.
+///
+/// # Errors
+/// `STATUS_OBJECT_NAME_NOT_FOUND` if the watch has ended.
+pub fn rearm(watch: Watch, events: u32) -> Result<()> {
+    let watcher = watcher()?;
+    let actions = watcher.lock();
+    let fd = actions.by_key.get(&watch.0).map(|(fd, _)| *fd);
+    let fd = fd.ok_or(Status(windows_sys::Win32::Foundation::STATUS_OBJECT_NAME_NOT_FOUND))?;
+    let mut event = libc::epoll_event { events, u64: watch.0 };
+    // SAFETY: the descriptor is open (see `watch`) and the event is valid.
+    let r = unsafe { libc::epoll_ctl(watcher.epoll.as_raw_fd(), libc::EPOLL_CTL_MOD, fd, &raw mut event) };
+    if r < 0 { Err(Status::last_errno()) } else { Ok(()) }
+}
+
 /// Ends a watch. Its action may be running at this moment, but does not start afterwards.
 pub fn unwatch(watch: Watch) {
     if let Ok(watcher) = watcher() {

@@ -30,6 +30,8 @@ pub struct Completion<'a> {
     pub context: u64,
     /// The OVERLAPPED's event.
     pub event: Option<&'a dyn Object>,
+    /// Whether the call that began the operation said that it pends.
+    pub pended: bool,
 }
 
 /// A file's part in waiting and in completion ports.
@@ -107,7 +109,8 @@ impl FileObject {
         if let Some(event) = end.event {
             signal(event_cell(event)?);
         }
-        let skip = modes & mode::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS != 0 && end.status >= 0;
+        // Who was told that the operation pends waits for a packet.
+        let skip = modes & mode::FILE_SKIP_COMPLETION_PORT_ON_SUCCESS != 0 && end.status >= 0 && !end.pended;
         match completions.port.get() {
             Some((port, key)) if end.context != 0 && !skip => port.post(Packet {
                 key: *key,

@@ -64,6 +64,11 @@ impl Files {
             Ok(object)
         });
         let files = self.clone();
+        inherit::register(crate::socket::PASSED, move |descriptors, state| {
+            let object: Arc<dyn Object> = files.adopt_socket(only(descriptors)?, &words(state))?;
+            Ok(object)
+        });
+        let files = self.clone();
         inherit::register(SECTION, move |descriptors, state| {
             let fd = only(descriptors)?;
             let words = words(state);

@@ -4,6 +4,7 @@
 use super::lock::ByteRange;
 use super::meta::Sort;
 use super::object::FileObject;
+use crate::socket::Message;
 use crate::status::{Result, Status};
 use crate::wait::interrupt::{Reasons, interruptible};
 use nix::errno::Errno;
@@ -87,7 +88,7 @@ fn patiently(call: libc::c_long, fd: i32, part: GuestRange) -> core::result::Res
 const INTERRUPTS: Reasons = Reasons::TERMINATE.and(Reasons::CANCEL_IO);
 
 /// Why the operation of the calling thread is to end early, if it is.
-pub(super) fn interruption() -> Option<Status> {
+pub(crate) fn interruption() -> Option<Status> {
     let me = crate::thread::current();
     let pending = me.pending.among(INTERRUPTS);
     if pending.has(Reasons::TERMINATE) {
@@ -112,6 +113,9 @@ impl FileObject {
     pub fn read(&self, into: GuestRange, position: Position) -> Result<usize> {
         if self.access() & (fs::FILE_READ_DATA | fs::FILE_EXECUTE) == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
+        }
+        if let Some(socket) = self.endpoint() {
+            return socket.receive(&[into], &Message::default()).map(|done| done.bytes);
         }
         self.need_client()?;
         self.check_locks(into.len, position, false)?;
@@ -162,6 +166,9 @@ impl FileObject {
     pub fn write(&self, from: GuestRange, position: Position) -> Result<usize> {
         if self.access() & (fs::FILE_WRITE_DATA | fs::FILE_APPEND_DATA) == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
+        }
+        if let Some(socket) = self.endpoint() {
+            return socket.send(&[from], &Message::default());
         }
         self.need_client()?;
         self.check_locks(from.len, position, true)?;

@@ -59,6 +59,7 @@ pub mod wildcard;
 pub use change::Disposition;
 pub use completion::Completion;
 pub use find::{Find, FindEntry};
+pub(crate) use io::interruption;
 pub use io::{GuestRange, Position};
 pub use lock::ByteRange;
 pub use meta::{BasicChange, FileTime, Meta, Sort, file_time};

@@ -15,6 +15,7 @@ use super::{Files, OpenFacts};
 use crate::named_pipe::Instance;
 use crate::object::{Kind, Object};
 use crate::process::inherit::Passed;
+use crate::socket::Socket;
 use crate::status::{Result, Status};
 use crate::wait::Cell;
 use std::any::Any;
@@ -23,7 +24,7 @@ use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -58,6 +59,8 @@ pub struct FileObject {
     /// Whether the descriptor is a socket: an end of a named pipe.
     socket: bool,
     pending: PendingList,
+    /// What makes the file a socket of the program's.
+    endpoint: OnceLock<Box<Socket>>,
     closed: AtomicBool,
 }
 
@@ -93,6 +96,7 @@ impl FileObject {
             instance: OnceLock::new(),
             socket: false,
             pending: PendingList::default(),
+            endpoint: OnceLock::new(),
             closed: AtomicBool::new(false),
         })
     }
@@ -114,6 +118,26 @@ impl FileObject {
         let mut this = Self::new(files, fd, Sort::Pipe, access, options, None)?;
         this.socket = true;
         Ok(Arc::new(this))
+    }
+
+    /// A socket of the program's; `make` gets a reference to the file.
+    pub(crate) fn endpoint_file(
+        files: &Arc<Files>,
+        fd: OwnedFd,
+        access: u32,
+        options: u32,
+        make: impl FnOnce(Weak<Self>) -> Socket,
+    ) -> Result<Arc<Self>> {
+        let this = Arc::new(Self::new(files, fd, Sort::Pipe, access, options, None)?);
+        let _ = this.endpoint.set(Box::new(make(Arc::downgrade(&this))));
+        Ok(this)
+    }
+
+    /// What makes the file a socket of the program's, if it is one.
+    #[must_use]
+    #[inline]
+    pub fn endpoint(&self) -> Option<&Socket> {
+        self.endpoint.get().map(Box::as_ref)
     }
 
     pub(crate) fn set_instance(&self, instance: Instance) {
@@ -240,7 +264,7 @@ impl FileObject {
         self.nowait.store(on, Ordering::Relaxed);
     }
 
-    pub(super) fn files(&self) -> &Arc<Files> {
+    pub(crate) fn files(&self) -> &Arc<Files> {
         &self.files
     }
 
@@ -289,6 +313,9 @@ impl FileObject {
             return;
         }
         self.cancel_operations(None, None);
+        if let Some(socket) = self.endpoint() {
+            socket.close();
+        }
         // A request for changes ends with the handle.
         let watch = self.watching.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(watch);
@@ -315,7 +342,7 @@ impl Object for FileObject {
     }
 
     fn pass(&self) -> Option<Passed> {
-        Some(self.passed())
+        Some(self.endpoint().map_or_else(|| self.passed(), Socket::passed))
     }
 
     fn last_handle_closed(&self) {

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
+use super::io::GuestRange;
 use super::object::FileObject;
+use crate::socket::{Done, Message};
 use crate::status::{Result, Status};
 use crate::watcher::{self, After, Watch};
 
@@ -74,6 +76,11 @@ fn duplicate(fd: RawFd) -> Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(copy) })
 }
 
+/// A part of guest memory.
+fn part(at: u64, len: usize) -> GuestRange {
+    GuestRange::new(usize::try_from(at).unwrap_or(usize::MAX), len)
+}
+
 /// One try, without waiting; `None` if it would wait.
 fn attempt(fd: RawFd, operation: Operation) -> Option<Result<usize>> {
     // SAFETY: the kernel checks the guest's range, and writes nowhere else.
@@ -103,7 +110,7 @@ impl FileObject {
     /// Whether operations with an OVERLAPPED go through [`Self::begin_operation`].
     #[must_use]
     pub fn may_pend(&self) -> bool {
-        self.is_overlapped() && self.is_socket()
+        self.is_overlapped() && (self.is_socket() || self.endpoint().is_some())
     }
 
     /// Carries an operation out, if that is possible at once; else returns `None`, and `finish` will be called.
@@ -131,6 +138,18 @@ impl FileObject {
                 Ok(false) => return Some(Err(Status(f::STATUS_PIPE_LISTENING))),
                 Err(e) => return Some(Err(e)),
             }
+        }
+        if let Some(socket) = self.endpoint() {
+            let finish = move |end: Result<Done>| finish(end.map(|done| done.bytes));
+            let nothing = Message::default();
+            let end = match operation {
+                Operation::Read(at, len) => {
+                    socket.receive_later(vec![part(at, len)], &nothing, context, finish)
+                }
+                Operation::Write(at, len) => socket.send_later(&[part(at, len)], &nothing, context, finish),
+                Operation::Connect => Some(Err(Status(f::STATUS_INVALID_DEVICE_REQUEST))),
+            };
+            return end.map(|end| end.map(|done| done.bytes));
         }
         let mut done = 0;
         let mut rest = operation;
@@ -222,6 +241,7 @@ impl FileObject {
         // A directory has at most one request for its changes, which is anybody's.
         let watch = self.watching().lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
         let mut any = watch.is_some_and(|watch| watch.cancel());
+        any |= self.endpoint().is_some_and(|socket| socket.cancel(thread, context));
         for id in chosen {
             if let Some(entry) = self.pending().take(id) {
                 if let Some(watch) = entry.watch {

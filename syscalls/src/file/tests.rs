@@ -453,7 +453,7 @@ fn ends_of_overlapped_operations_arrive() {
     assert_eq!((free(&*file), free(&*event)), (0, 0));
     let information = put(&file, b"abc", Position::At(5)).expect("room") as u64;
     assert_eq!(file.position(), Ok(0));
-    let end = Completion { status: 0, information, context: 0x1000, event: Some(&*event) };
+    let end = Completion { status: 0, information, context: 0x1000, event: Some(&*event), pended: false };
     assert_eq!(file.complete(&end), Ok(()));
     assert_eq!((free(&*file), free(&*event), port.depth()), (1, 1, 1));
     let mut packets = [Packet::default()];

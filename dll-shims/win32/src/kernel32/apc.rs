@@ -9,7 +9,9 @@ pub(crate) fn run_pending(cx: &Cx) {
     loop {
         // The thread's object is not held across the guest call.
         let Some(apc) = transom_syscalls::thread::current().next_apc() else { return };
-        cx.call(Func(apc.routine), &apc.arguments);
+        // The routines of sockets have a fourth argument, flags, of which none is ever set.
+        let [first, second, third] = apc.arguments;
+        cx.call(Func(apc.routine), &[first, second, third, 0]);
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn value(handle: Handle) -> Win32<Value> {
 
 /// Closes an open object handle.
 #[shim(kernel32)]
-fn CloseHandle(cx: &Cx, handle: Handle) -> Win32<()> {
+pub(crate) fn CloseHandle(cx: &Cx, handle: Handle) -> Win32<()> {
     // Closing a pseudo-handle does nothing, successfully.
     if matches!(handle.0, CURRENT_PROCESS | CURRENT_THREAD) {
         return Ok(());

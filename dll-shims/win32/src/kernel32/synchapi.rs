@@ -130,7 +130,7 @@ fn semaphore(how: How<'_>, initial: i32, maximum: i32) -> Win32<(Arc<Semaphore>,
 
 /// Creates or opens a named or unnamed event object.
 #[shim(kernel32, ansi)]
-fn CreateEventW(
+pub(crate) fn CreateEventW(
     cx: &Cx,
     attributes: Ptr<SecurityAttributes>,
     manual: bool,
@@ -169,7 +169,7 @@ pub(crate) fn SetEvent(cx: &Cx, event: Handle) -> Win32<()> {
 
 /// Sets the specified event object to the nonsignaled state.
 #[shim(kernel32)]
-fn ResetEvent(cx: &Cx, event: Handle) -> Win32<()> {
+pub(crate) fn ResetEvent(cx: &Cx, event: Handle) -> Win32<()> {
     cx.object::<Event>(event, t::EVENT_MODIFY_STATE)?.reset();
     Ok(())
 }

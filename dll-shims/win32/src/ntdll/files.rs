@@ -208,6 +208,13 @@ fn NtCreateFile(
     if open_pipe(cx, out, access, attributes, options)? {
         return put(cx, io.ptr(), IoStatus::new(f::STATUS_SUCCESS, 1));
     }
+    let given = get(cx, attributes)?;
+    if given.root.is_null() && super::afd::is_driver(&name_of(cx, &given)?) {
+        let synchronous = class::FILE_SYNCHRONOUS_IO_ALERT | class::FILE_SYNCHRONOUS_IO_NONALERT;
+        let flags = HandleFlags::inheritable(given.attributes & f::OBJ_INHERIT != 0);
+        super::afd::open(cx, out, flags, options & synchronous == 0)?;
+        return put(cx, io.ptr(), IoStatus::new(f::STATUS_SUCCESS, 1));
+    }
     let (name, flags) = path(cx, attributes)?;
     let request = OpenRequest { access, share, disposition, options, attributes: file_attributes };
     match cx.files().open(&name, &request)? {
@@ -261,6 +268,7 @@ pub(crate) fn finish(
         information: end.information,
         context,
         event,
+        pended: false,
     })?;
     if end.status == f::STATUS_SUCCESS { Ok(()) } else { status(end.status) }
 }
@@ -288,6 +296,7 @@ fn begin(
         event,
         context: if routine.is_null() { context } else { 0 },
         routine: (!routine.is_null()).then(|| overlapped::Routine::Nt(me(), routine, context)),
+        pended: false,
     };
     match overlapped::begin(notice, operation)? {
         Some(_) => Ok(()),

@@ -1,5 +1,6 @@
 //! ntdll.dll: what is not exported by another DLL under another name.
 
+pub(crate) mod afd;
 pub(crate) mod directories;
 pub(crate) mod exception;
 pub(crate) mod files;

@@ -1,9 +1,8 @@
-//! `winsock2.h`: starting and ending the use of sockets, and the last error. Sockets themselves are not here yet: functions that
-//! make one are absent, so whatever is given for one is none.
+//! `winsock2.h`: starting and ending the use of sockets, and the last error.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use transom_sdk::{Cx, Handle, Out, Ptr, mem, shim};
+use transom_sdk::{Cx, Ptr, Win32, mem, shim};
 use windows_sys::Win32::Networking::WinSock as ws;
 
 const SOCKET_ERROR: i32 = ws::SOCKET_ERROR;
@@ -12,8 +11,17 @@ const SOCKET_ERROR: i32 = ws::SOCKET_ERROR;
 #[derive(Default)]
 struct Started(AtomicU32);
 
+/// Fails unless WSAStartup was called.
+pub(super) fn started(cx: &Cx) -> Win32<()> {
+    if cx.state::<Started>().0.load(Ordering::Relaxed) > 0 {
+        Ok(())
+    } else {
+        super::fail(ws::WSANOTINITIALISED)
+    }
+}
+
 /// Initiates use of the Winsock DLL by a process. Version 2.2 is the highest, and what all lower ones get too.
-#[shim(ws2_32, ordinal = 115)]
+#[shim(ws2_32, wsock32, ordinal = 115)]
 fn WSAStartup(cx: &Cx, wanted: u16, data: Ptr<u8>) -> i32 {
     const VERSION: u16 = 0x0202;
     /// WSADESCRIPTION_LEN + 1 and WSASYS_STATUS_LEN + 1.
@@ -47,7 +55,7 @@ fn fail(cx: &Cx, error: i32) -> i32 {
 }
 
 /// Terminates use of the Winsock DLL.
-#[shim(ws2_32, ordinal = 116)]
+#[shim(ws2_32, wsock32, ordinal = 116)]
 fn WSACleanup(cx: &Cx) -> i32 {
     let count = &cx.state::<Started>().0;
     match count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)) {
@@ -57,33 +65,13 @@ fn WSACleanup(cx: &Cx) -> i32 {
 }
 
 /// Returns the error status for the last Windows Sockets operation that failed: the thread's last error.
-#[shim(ws2_32, ordinal = 111)]
+#[shim(ws2_32, wsock32, ordinal = 111)]
 fn WSAGetLastError(cx: &Cx) -> i32 {
     cx.last_error().cast_signed()
 }
 
 /// Sets the error code that can be retrieved through WSAGetLastError.
-#[shim(ws2_32, ordinal = 112)]
+#[shim(ws2_32, wsock32, ordinal = 112)]
 fn WSASetLastError(cx: &Cx, error: i32) {
     cx.set_last_error(error.cast_unsigned());
-}
-
-/// Retrieves the results of an overlapped operation on a socket. As there are no sockets, the argument is none.
-#[shim(ws2_32)]
-fn WSAGetOverlappedResult(
-    cx: &Cx,
-    _socket: Handle,
-    _overlapped: Ptr<u8>,
-    _transferred: Out<u32>,
-    _wait: bool,
-    _flags: Out<u32>,
-) -> bool {
-    fail(cx, ws::WSAENOTSOCK);
-    false
-}
-
-/// Retrieves information about available transport protocols: there are none.
-#[shim(ws2_32(WSAEnumProtocolsW, WSAEnumProtocolsA))]
-fn WSAEnumProtocolsW(cx: &Cx, _protocols: Ptr<i32>, _buffer: Ptr<u8>, _length: Ptr<u32>) -> i32 {
-    fail(cx, ws::WSAENETDOWN)
 }

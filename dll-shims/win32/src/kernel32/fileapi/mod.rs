@@ -32,7 +32,7 @@ pub(crate) struct Overlapped {
 }
 
 impl Overlapped {
-    fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         u64::from(self.offset) | u64::from(self.offset_high) << 32
     }
 }

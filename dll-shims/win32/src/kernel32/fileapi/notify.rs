@@ -87,7 +87,7 @@ fn ReadDirectoryChangesW(
         return Ok(());
     }
     let data = overlapped.read(cx)?;
-    let mut notice = Notice::of(cx, file.clone(), overlapped, &data)?;
+    let mut notice = Notice::of(cx, file.clone(), overlapped, &data)?.later();
     if !routine.is_null() {
         let me = transom_syscalls::thread::current().to_arc();
         notice = Notice { event: None, context: 0, routine: Some(Routine::Win32(me, routine)), ..notice };
@@ -141,6 +141,7 @@ fn NtNotifyChangeDirectoryFile(
         event,
         context: if routine.is_null() { context as u64 } else { 0 },
         routine: (!routine.is_null()).then(|| Routine::Nt(me(), routine, context as u64)),
+        pended: true,
     };
     begin(&file, notice, Records { at: out.addr(), room }, Watch { subtree: subtree != 0, filter })?;
     Err(NtError::from(Status(f::STATUS_PENDING)))

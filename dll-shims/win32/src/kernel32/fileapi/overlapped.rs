@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use transom_sdk::{
-    Cx, Func, Handle, Out, Ptr, Status, Win32, WinError, foundation as f, shim, win32_from_status,
+    Cx, Func, Handle, Out, Ptr, Status, Win32, WinError, foundation as f, mem, shim, win32_from_status,
 };
 use transom_syscalls::file::{Completion, FileObject, Operation, poke};
 use transom_syscalls::object::Object;
@@ -24,6 +24,8 @@ pub(crate) struct Notice {
     pub(crate) event: Option<Arc<Event>>,
     pub(crate) context: u64,
     pub(crate) routine: Option<Routine>,
+    /// Whether the program was told that the operation pends.
+    pub(crate) pended: bool,
 }
 
 /// A completion routine, and the thread whose APC it is.
@@ -33,6 +35,8 @@ pub(crate) enum Routine {
     Win32(Arc<ThreadObject>, Func),
     /// PIO_APC_ROUTINE: context, IO_STATUS_BLOCK, reserved.
     Nt(Arc<ThreadObject>, Func, u64),
+    /// LPWSAOVERLAPPED_COMPLETION_ROUTINE: error, bytes, OVERLAPPED, flags.
+    Winsock(Arc<ThreadObject>, Func),
 }
 
 impl Notice {
@@ -42,7 +46,7 @@ impl Notice {
         let handle = Handle(data.event.0 & !1);
         let event = if handle.is_null() { None } else { Some(cx.object::<Event>(handle, 0)?.to_arc()) };
         let context = if data.event.0 & 1 == 0 { at.addr() } else { 0 };
-        Ok(Self { file, words: at.addr(), wide: cx.is_64(), event, context, routine: None })
+        Ok(Self { file, words: at.addr(), wide: cx.is_64(), event, context, routine: None, pended: false })
     }
 
     /// Notes that the operation has begun.
@@ -52,8 +56,14 @@ impl Notice {
         if self.put(f::STATUS_PENDING, 0) { Ok(()) } else { Err(Status(f::STATUS_ACCESS_VIOLATION)) }
     }
 
-    fn put(&self, status: i32, information: u64) -> bool {
+    /// Writes the two words; whether that was possible.
+    pub(crate) fn put(&self, status: i32, information: u64) -> bool {
         let status = u64::from(status.cast_unsigned());
+        let poke = |at: u64, bytes: &[u8]| match Cx::with_current(|_| mem::copy_out(at, bytes).is_ok()) {
+            Some(written) => written,
+            // Not a thread of the guest's.
+            None => poke(at, bytes),
+        };
         // The status last: it says that the rest is there.
         if self.wide {
             poke(self.words + 8, &information.to_le_bytes()) && poke(self.words, &status.to_le_bytes())
@@ -66,10 +76,14 @@ impl Notice {
 
     /// Tells the end. On any thread.
     pub(crate) fn tell(&self, result: Result<usize, Status>) {
-        let (status, count) = match result {
-            Ok(n) => (f::STATUS_SUCCESS, n as u64),
-            Err(e) => (e.0, 0),
-        };
+        match result {
+            Ok(n) => self.tell_status(f::STATUS_SUCCESS, n as u64),
+            Err(e) => self.tell_status(e.0, 0),
+        }
+    }
+
+    /// Tells the end: the two words. On any thread.
+    pub(crate) fn tell_status(&self, status: i32, count: u64) {
         if !self.put(status, count) {
             log::warn!("an OVERLAPPED went before its operation's end");
         }
@@ -79,16 +93,28 @@ impl Notice {
                 let error = if status >= 0 { 0 } else { win32_from_status(Status(status)) };
                 thread.queue_apc(apc(routine, [error.into(), count, self.words]));
             }
+            Some(Routine::Winsock(thread, routine)) => {
+                let error = transom_syscalls::socket::error::winsock(Status(status));
+                thread.queue_apc(apc(routine, [error.cast_unsigned().into(), count, self.words]));
+            }
             Some(Routine::Nt(thread, routine, context)) => {
                 thread.queue_apc(apc(routine, [*context, self.words, 0]));
             }
             None => {}
         }
         let event = self.event.as_deref().map(|e| e as &dyn Object);
-        let completion = Completion { status, information: count, context: self.context, event };
+        let completion =
+            Completion { status, information: count, context: self.context, event, pended: self.pended };
         if let Err(e) = self.file.complete(&completion) {
             log::warn!("an operation's end was not told: {e:?}");
         }
+    }
+}
+
+impl Notice {
+    /// The same, for an operation that pends.
+    pub(crate) fn later(&self) -> Self {
+        Self { pended: true, ..self.clone() }
     }
 }
 
@@ -97,7 +123,7 @@ pub(crate) fn begin(notice: Notice, operation: Operation) -> Result<Option<usize
     notice.arm()?;
     let file = Arc::clone(&notice.file);
     let words = notice.words;
-    let later = notice.clone();
+    let later = notice.later();
     match file.begin_operation(operation, words, move |end| later.tell(end)) {
         None => Ok(None),
         Some(Ok(n)) => {
@@ -148,7 +174,7 @@ pub(crate) fn complete(
     // An operation that fails at once has no packet.
     let context = if data.event.0 & 1 == 0 && status >= 0 { at.addr() } else { 0 };
     let event = event.as_deref().map(|e| e as &dyn Object);
-    Ok(file.complete(&Completion { status, information: count as u64, context, event })?)
+    Ok(file.complete(&Completion { status, information: count as u64, context, event, pended: false })?)
 }
 
 /// Retrieves the results of an overlapped operation, waiting for its end if asked.
@@ -198,7 +224,13 @@ fn GetOverlappedResultEx(
 }
 
 /// Waits for the event of an operation, or for the file.
-fn await_end(cx: &Cx, file: Handle, data: &Overlapped, due: Deadline, alertable: Alertable) -> Win32<Waited> {
+pub(crate) fn await_end(
+    cx: &Cx,
+    file: Handle,
+    data: &Overlapped,
+    due: Deadline,
+    alertable: Alertable,
+) -> Win32<Waited> {
     let handle = Handle(data.event.0 & !1);
     let object: Arc<dyn Object> =
         if handle.is_null() { cx.file(file)?.to_arc() } else { cx.object::<Event>(handle, 0)?.to_arc() };
@@ -228,6 +260,7 @@ fn with_routine(
         event: None,
         context: 0,
         routine: Some(Routine::Win32(me, routine)),
+        pended: false,
     };
     if file.may_pend() {
         begin(notice, operation)?;
