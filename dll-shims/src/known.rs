@@ -7,11 +7,11 @@
 //!
 //! A DLL that gets its first function leaves this table.
 
-use transom_sdk::Dll;
+use transom_sdk::{Dll, Exports};
 
 /// A DLL without functions.
 const fn none(name: &'static str) -> Dll {
-    Dll { name, exports: &[] }
+    Dll { name, exports: Exports::Listed(&[]) }
 }
 
 /// The DLLs, sorted by name.

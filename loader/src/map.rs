@@ -179,27 +179,35 @@ fn place(memory: &Memory, file: &File, base: u64, part: &MapRange, bytes: &[u8])
     file.read_exact_at(target, from)
 }
 
-/// Gives every range of the image its final protection; pages of no range become inaccessible.
+/// Gives every range of the image its final protection; pages of no range become inaccessible. Neighbours of the same
+/// protection go in one step: debugging information alone is half a dozen sections.
 ///
 /// # Errors
 /// What the memory manager refused.
 pub fn protect(memory: &Memory, mapped: &Mapped) -> transom_syscalls::status::Result<()> {
-    let mut end = 0u32;
+    let mut run = (0u32, 0u32, PAGE_NOACCESS);
+    let set = |(from, to, flags): (u32, u32, u32)| match to - from {
+        0 => Ok(()),
+        size => memory.protect(mapped.range.base + u64::from(from), size.into(), flags).map(drop),
+    };
     for part in &mapped.plan.ranges {
-        if part.rva > end {
-            let gap = mapped.range.base + u64::from(end);
-            memory.protect(gap, u64::from(part.rva - end), PAGE_NOACCESS)?;
-        }
         let flags = match part.protection.page_flags() {
             // Unreadable code is not something Linux hosts offer, and no linker means it.
             windows_sys::Win32::System::Memory::PAGE_EXECUTE => PAGE_EXECUTE_READ,
             PAGE_NOACCESS => PAGE_READONLY,
             flags => flags,
         };
-        memory.protect(mapped.range.base + u64::from(part.rva), part.size.into(), flags)?;
-        end = part.rva + part.size;
+        if part.rva > run.1 {
+            set(run)?;
+            run = (run.1, part.rva, PAGE_NOACCESS);
+        }
+        if flags != run.2 {
+            set(run)?;
+            run = (run.1, run.1, flags);
+        }
+        run.1 = part.rva + part.size;
     }
-    Ok(())
+    set(run)
 }
 
 /// Maps a file for its data: laid out as an image, so that resources are found by RVA, but not relocated and never run.

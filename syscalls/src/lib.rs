@@ -40,6 +40,21 @@ pub mod time;
 pub mod wait;
 pub mod watcher;
 
+/// What a host process begins with: standard descriptors that are open, so that no file of the guest's takes their numbers, and
+/// errors in place of SIGPIPE. (Rust's own start-up code does the same, and more; see the `transom` command's entry.)
+pub fn begin() {
+    for fd in 0..3 {
+        // SAFETY: system calls on numbers; a descriptor that is opened here takes the lowest free number, which is `fd`.
+        unsafe {
+            if libc::fcntl(fd, libc::F_GETFD) == -1 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
+    }
+    // SAFETY: ignoring a signal installs no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 /// Ends the host process at once, without running host destructors. The parent, if it is a guest, gets all 32 bits.
 pub fn exit(code: i32) -> ! {
     process::exit(code.cast_unsigned())

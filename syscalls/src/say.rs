@@ -1,8 +1,8 @@
 //! Messages of Transom's own on standard error.
 //!
 //! Nobody may be listening any more: `prog | head` closes a pipe early, and standard error may be that pipe too. A message that cannot be
-//! written is dropped; it never ends the guest. (Rust's `eprintln!` panics instead.) SIGPIPE stays ignored, as Rust's start-up
-//! leaves it: Windows programs expect an error from WriteFile.
+//! written is dropped; it never ends the guest. (Rust's `eprintln!` panics instead.) SIGPIPE is ignored ([`crate::begin`]):
+//! Windows programs expect an error from WriteFile.
 
 use std::fmt;
 use std::io::Write as _;

@@ -59,10 +59,10 @@ pub(crate) fn mark_of(target: &Target) -> Mark {
 /// How far a symbol of a built-in DLL is there, and its name if it was given by number.
 fn mark(dll: &Dll, symbol: &Symbol) -> (Mark, Option<&'static str>) {
     let at = match symbol {
-        Symbol::Name { name, .. } => dll.find(name),
-        Symbol::Ordinal(ordinal) => dll.find_ordinal(*ordinal),
+        Symbol::Name { name, .. } => dll.exports.find(name),
+        Symbol::Ordinal(ordinal) => dll.exports.find_ordinal(*ordinal),
     };
-    at.map_or((Mark::Missing, None), |at| (mark_of(&dll.exports[at].target), Some(dll.exports[at].name)))
+    at.map_or((Mark::Missing, None), |at| (mark_of(&dll.exports.target(at)), Some(dll.exports.name(at))))
 }
 
 /// Where a DLL comes from.

@@ -1,4 +1,11 @@
 //! The `transom` command. See `transom --help`.
+//!
+//! The entry is C's `main`, not Rust's: of what the standard library does before a Rust `main`, Transom wants two things
+//! ([`transom_syscalls::begin`]). The rest (a guard for the host's stack, found by reading `/proc/self/maps`, and a stack and handlers for
+//! its overflow) would be paid for at every start, and undone when Transom takes the fault signals over.
+
+// Tests have a main function of their own.
+#![cfg_attr(not(test), no_main)]
 
 mod child;
 mod cli;
@@ -23,7 +30,18 @@ pub(crate) const EXIT_CANNOT_RUN: u8 = 126;
 /// Exit code for a program that was not found.
 pub(crate) const EXIT_NOT_FOUND: u8 = 127;
 
-fn main() -> ExitCode {
+/// The entry. The standard library has the arguments from the C library.
+#[cfg(not(test))]
+#[unsafe(no_mangle)]
+extern "C" fn main() -> core::ffi::c_int {
+    transom_syscalls::begin();
+    let code = command();
+    // The number cannot be read, only compared with.
+    (0..=u8::MAX).find(|&number| ExitCode::from(number) == code).unwrap_or(EXIT_INTERNAL).into()
+}
+
+#[cfg_attr(test, expect(dead_code, reason = "called by the entry, which tests do without"))]
+fn command() -> ExitCode {
     install_panic_hook();
     start_logging(None);
     let args: Vec<OsString> = std::env::args_os().collect();

@@ -19,12 +19,15 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
         #function
 
         #[doc(hidden)]
-        #[allow(non_upper_case_globals)]
-        pub static #descriptor: ::transom_sdk::Data = ::transom_sdk::Data {
-            name: #text,
-            size: <#pointee as ::transom_sdk::GuestData>::SIZE,
-            init: |cx, at| #name(cx, ::transom_sdk::Ptr::new(at)),
-        };
+        #[allow(non_snake_case)]
+        #[inline(never)]
+        pub fn #descriptor() -> ::transom_sdk::Data {
+            ::transom_sdk::Data {
+                name: #text,
+                size: <#pointee as ::transom_sdk::GuestData>::SIZE,
+                init: |cx, at| #name(cx, ::transom_sdk::Ptr::new(at)),
+            }
+        }
     })
 }
 

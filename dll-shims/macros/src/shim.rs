@@ -126,8 +126,9 @@ fn descriptor(
     let descriptor = format_ident!("SHIM_{name}");
     quote! {
         #[doc(hidden)]
-        #[allow(non_upper_case_globals)]
-        pub static #descriptor: ::transom_sdk::Shim = {
+        #[allow(non_snake_case)]
+        #[inline(never)]
+        pub fn #descriptor() -> ::transom_sdk::Shim {
             unsafe extern "C-unwind" fn glue(
                 block: *mut ::transom_sdk::ThreadBlock,
                 frame: *mut ::transom_sdk::Frame,
@@ -145,14 +146,15 @@ fn descriptor(
                 #call
                 #finish
             }
+            fn parameters(each: &mut dyn FnMut(::transom_sdk::Parameter)) {
+                let _ = &each;
+                #(each(::transom_sdk::Parameter { name: #names, show: <#types as ::transom_sdk::Arg>::show });)*
+            }
             ::transom_sdk::Shim {
                 name: #text,
                 dll: #dll,
                 entry: glue,
-                parameters: &[#(::transom_sdk::Parameter {
-                    name: #names,
-                    show: <#types as ::transom_sdk::Arg>::show,
-                }),*],
+                parameters,
                 returns: #returns,
                 ansi: #ansi,
                 pops: #pops,
@@ -163,6 +165,6 @@ fn descriptor(
                 intrinsic: #intrinsic,
                 doc: #doc,
             }
-        };
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::attribute::ShimAttribute;
 
 /// An export: how the generated table refers to it.
 struct Row {
-    /// Rust path of the descriptor.
+    /// Rust path of the function that makes the descriptor.
     descriptor: String,
     ordinal: Option<u16>,
     data: bool,
@@ -124,18 +124,31 @@ fn render(tables: &Tables) -> String {
         "/// The DLLs of this crate, sorted by name.\npub static DLLS: &[transom_sdk::Dll] = &[\n",
     );
     for (dll, exports) in tables {
-        let _ = writeln!(out, "    transom_sdk::Dll {{ name: \"{dll}.dll\", exports: &[");
-        for (name, row) in exports {
-            let ordinal = row.ordinal.unwrap_or(0);
-            let kind = if row.data { "Data" } else { "Function" };
-            let _ = writeln!(
-                out,
-                "        transom_sdk::Export {{ name: \"{name}\", ordinal: {ordinal}, target: transom_sdk::Target::{kind}(&{}) }},",
-                row.descriptor
-            );
-        }
-        out.push_str("    ] },\n");
+        let _ = writeln!(
+            out,
+            "    transom_sdk::Dll {{ name: \"{dll}.dll\", exports: transom_sdk::Exports::Built({}) }},",
+            table(exports)
+        );
     }
     out.push_str("];\n");
     out
+}
+
+/// A `transom_sdk::Table`. None of its parts holds a pointer per export, and neither does the code of its `match`.
+fn table(exports: &BTreeMap<String, Row>) -> String {
+    let (mut names, mut targets) = (String::new(), String::new());
+    let (mut ends, mut ordinals, mut variables) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, (name, row)) in exports.iter().enumerate() {
+        names.push_str(name);
+        ends.push(names.len());
+        ordinals.extend(row.ordinal.map(|ordinal| (ordinal, at)));
+        variables.extend(row.data.then_some(at));
+        let kind = if row.data { "Data" } else { "Function" };
+        let _ = writeln!(targets, "            {at} => transom_sdk::Target::{kind}({}()),", row.descriptor);
+    }
+    format!(
+        "transom_sdk::Table {{\n        names: {names:?},\n        ends: &{ends:?},\n        ordinals: &{ordinals:?},\n        \
+         variables: &{variables:?},\n        target: |at| match at {{\n{targets}            \
+         _ => panic!(\"no export at {{at}}\"),\n        }},\n    }}"
+    )
 }

@@ -1,8 +1,7 @@
 //! The guest image of a built-in DLL: headers, thunks, leaf stubs, variables.
 //!
-//! The image is one reservation, made when the DLL is first needed. A page of thunks is written when the first of its
-//! functions is bound, so that a DLL with a thousand exports costs a small program two or three pages. Leaf stubs
-//! and variables follow the thunks; a stub is written when its function has been called a few times, so that a program
+//! The image is one reservation, made when the DLL is first needed, and the code of all its thunks (four to a cache line) is written
+//! then. Where a thunk leads is settled when its function is bound. Leaf stubs and variables follow the thunks; a stub is written when its function has been called a few times, so that a program
 //! that calls it once does not pay for assembling it.
 
 use core::ffi::c_void;
@@ -26,10 +25,6 @@ use crate::cx::Cx;
 use crate::process::Process;
 use crate::shim::{Dll, Shim, Target};
 
-/// Thunks in a page.
-const PER_PAGE: usize = PAGE_LEN / THUNK_SIZE;
-/// A page in bytes, for buffers.
-const PAGE_LEN: usize = 4096;
 /// Room for leaf stubs in bytes.
 const LEAF_ROOM: u64 = 0x4000;
 
@@ -62,8 +57,6 @@ fn recent_slot(name: &[u8]) -> usize {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Which pages of thunks are written.
-    written: Vec<bool>,
     /// Addresses of leaf stubs by export.
     leaves: HashMap<usize, u64>,
     leaf_used: u64,
@@ -76,17 +69,11 @@ impl BuiltinImage {
     /// Reserves the image and writes its headers.
     pub(crate) fn open(process: &'static Process, dll: &'static Dll) -> Result<Self> {
         let count = dll.exports.len();
-        let pages = count.div_ceil(PER_PAGE);
+        let thunks = ((count * THUNK_SIZE) as u64).next_multiple_of(PAGE);
         let width = usize::from(process.machine.is_64());
-        let data: u64 = dll
-            .exports
-            .iter()
-            .map(|e| match e.target {
-                Target::Data(d) => (d.size[width] as u64).next_multiple_of(16),
-                Target::Function(_) => 0,
-            })
-            .sum();
-        let leaves_at = PAGE + pages as u64 * PAGE;
+        let data: u64 =
+            dll.exports.variables().iter().map(|d| (d.size[width] as u64).next_multiple_of(16)).sum();
+        let leaves_at = PAGE + thunks;
         let data_at = leaves_at + LEAF_ROOM;
         let size = data_at + data.next_multiple_of(PAGE);
         let name = format!("C:\\Windows\\System32\\{}", dll.name).encode_utf16().collect::<Vec<_>>();
@@ -102,11 +89,12 @@ impl BuiltinImage {
             first,
             leaves_at: range.base + leaves_at,
             data_at: range.base + data_at,
-            state: Mutex::new(State { written: vec![false; pages], ..State::default() }),
+            state: Mutex::default(),
             bound: OnceLock::new(),
             recent: [const { AtomicU16::new(0) }; RECENT],
         };
         image.write_headers()?;
+        image.write_thunks()?;
         Ok(image)
     }
 
@@ -154,7 +142,8 @@ impl BuiltinImage {
 
     /// Guest address of an export; binds it on first use. `None` if guest memory could not be written.
     fn address(&self, index: usize) -> Option<u64> {
-        let bound = self.bound.get_or_init(|| self.dll.exports.iter().map(|_| AtomicU64::new(0)).collect());
+        let bound =
+            self.bound.get_or_init(|| (0..self.dll.exports.len()).map(|_| AtomicU64::new(0)).collect());
         match bound[index].load(Ordering::Acquire) {
             0 => {}
             at => return Some(at),
@@ -167,11 +156,13 @@ impl BuiltinImage {
     /// The position of an export by name.
     fn position(&self, name: &[u8]) -> Option<usize> {
         let slot = &self.recent[recent_slot(name)];
-        let known = usize::from(slot.load(Ordering::Relaxed)).wrapping_sub(1);
-        if self.dll.exports.get(known).is_some_and(|e| e.name.as_bytes() == name) {
+        let known = usize::from(slot.load(Ordering::Relaxed)).checked_sub(1);
+        if let Some(known) = known
+            && self.dll.exports.name(known).as_bytes() == name
+        {
             return Some(known);
         }
-        let index = self.dll.find(name)?;
+        let index = self.dll.exports.find(name)?;
         slot.store(u16::try_from(index + 1).unwrap_or(0), Ordering::Relaxed);
         Some(index)
     }
@@ -179,9 +170,10 @@ impl BuiltinImage {
     /// Writes what an export's address needs, unless that was done.
     fn bind(&self, index: usize) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.dll.exports[index].target {
+        match self.dll.exports.target(index) {
             Target::Function(shim) => {
-                self.write_thunks(&mut state, index / PER_PAGE)?;
+                let number = self.first + u32::try_from(index).ok()?;
+                self.process.bind_shim(number, self.dll.name, self.dll.exports.name(index), shim);
                 if let Some(emit) = shim.leaf
                     && (shim.intrinsic || self.process.uses_leaves())
                 {
@@ -216,25 +208,18 @@ impl BuiltinImage {
         }
     }
 
-    /// Writes a page of thunks if that has not been done.
-    fn write_thunks(&self, state: &mut State, page: usize) -> Option<()> {
-        if state.written[page] {
-            return Some(());
+    /// Writes the thunks. They lead nowhere until they are bound.
+    fn write_thunks(&self) -> Result<()> {
+        let count = u32::try_from(self.dll.exports.len()).unwrap_or(u32::MAX);
+        let engine = self.process.engine();
+        let code: Vec<u8> =
+            (self.first..self.first + count).flat_map(|number| engine.thunk(number)).collect();
+        if code.is_empty() {
+            return Ok(());
         }
-        let mut code = [0xCCu8; PAGE_LEN];
-        let from = page * PER_PAGE;
-        let exports = &self.dll.exports[from..self.dll.exports.len().min(from + PER_PAGE)];
-        for (i, export) in exports.iter().enumerate() {
-            let Target::Function(shim) = export.target else { continue };
-            let number = self.first + u32::try_from(from + i).ok()?;
-            self.process.bind_shim(number, self.dll.name, export.name, shim);
-            code[i * THUNK_SIZE..][..THUNK_SIZE].copy_from_slice(&self.process.engine().thunk(number));
-        }
-        let at = self.thunk_address(from);
-        mem::copy_out(at, &code).ok()?;
-        self.process.memory.protect(at, PAGE, PAGE_EXECUTE_READ).ok()?;
-        state.written[page] = true;
-        Some(())
+        mem::copy_out(self.thunk_address(0), &code).map_err(transom_loader::peb::fault)?;
+        let size = (code.len() as u64).next_multiple_of(PAGE);
+        self.process.memory.protect(self.thunk_address(0), size, PAGE_EXECUTE_READ).map(drop)
     }
 
     /// Takes room in the leaf area, which becomes writable and executable with its first piece.
@@ -263,7 +248,7 @@ impl BuiltinImage {
 
     /// Writes the gate of a leaf stub: a jump through a pointer that leads to the thunk at first, and to the stub once the
     /// function has been called often enough to pay for writing it.
-    fn write_gate(&self, state: &mut State, index: usize, shim: &'static Shim) -> Option<u64> {
+    fn write_gate(&self, state: &mut State, index: usize, shim: Shim) -> Option<u64> {
         let at = self.leaf_room(state, GATE_SIZE)?;
         let pointer = at + GATE_POINTER;
         // jmp [pointer]: relative to the instruction's end on x86-64, absolute on x86.
@@ -305,7 +290,7 @@ struct LazyLeaf {
     /// Lives as long as the process: the process keeps every image.
     image: *const BuiltinImage,
     index: usize,
-    shim: &'static Shim,
+    shim: Shim,
     /// Guest address of the gate's pointer.
     pointer: u64,
     calls: AtomicU32,
@@ -320,7 +305,7 @@ unsafe extern "C-unwind" fn lazy_entry(block: *mut ThreadBlock, frame: *mut Fram
         unsafe { &*lazy.image }.open_gate(lazy);
     }
     // SAFETY: the call is passed on as it came.
-    unsafe { (lazy.shim.entry)(block, frame, core::ptr::from_ref(lazy.shim).cast()) }
+    unsafe { (lazy.shim.entry)(block, frame, core::ptr::null()) }
 }
 
 impl BuiltinDll for BuiltinImage {
@@ -341,11 +326,12 @@ impl BuiltinDll for BuiltinImage {
     }
 
     fn by_ordinal(&self, ordinal: u16) -> Option<u64> {
-        self.address(self.dll.find_ordinal(ordinal)?)
+        self.address(self.dll.exports.find_ordinal(ordinal)?)
     }
 
     fn symbol_at(&self, address: u64) -> Option<&str> {
         let offset = usize::try_from(address.checked_sub(self.base + PAGE)?).ok()?;
-        self.dll.exports.get(offset / THUNK_SIZE).map(|e| e.name)
+        let index = offset / THUNK_SIZE;
+        (index < self.dll.exports.len()).then(|| self.dll.exports.name(index))
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn thunk(process: &'static Process, dll: &str, symbol: &str, importer
 }
 
 /// Makes a thunk for a shim apart from its DLL's image and returns its address, or 0 if guest memory is exhausted.
-pub(crate) fn thunk_of(process: &'static Process, shim: &'static Shim) -> u64 {
+pub(crate) fn thunk_of(process: &'static Process, shim: Shim) -> u64 {
     let Some(number) = process.thunks.reserve(1) else { return 0 };
     process.bind_shim(number, shim.dll, shim.name, shim);
     place(process, number)

@@ -366,9 +366,8 @@ impl Process {
     }
 
     /// Binds a thunk number to a shim, exported by a DLL under a name.
-    pub(crate) fn bind_shim(&'static self, number: u32, dll: &str, name: &str, shim: &'static Shim) {
-        let data = core::ptr::from_ref(shim).cast::<c_void>();
-        let plain = Bound { entry: shim.entry, data };
+    pub(crate) fn bind_shim(&'static self, number: u32, dll: &str, name: &str, shim: Shim) {
+        let plain = Bound { entry: shim.entry, data: core::ptr::null() };
         self.thunks.bind(
             number,
             match self.tracer() {

@@ -24,7 +24,7 @@ pub struct Callee {
     /// The name under which it is bound; `#` and the number for an ordinal.
     pub name: String,
     /// The shim; `None` if the function is not implemented and the call is going to fail.
-    pub shim: Option<&'static Shim>,
+    pub shim: Option<Shim>,
     /// What the tracer keeps about the function.
     pub notes: OnceLock<Box<dyn Any + Send + Sync>>,
     entry: HostEntry,
@@ -63,7 +63,7 @@ pub(crate) fn bound(
     tracer: &'static dyn Tracer,
     dll: &str,
     name: &str,
-    shim: Option<&'static Shim>,
+    shim: Option<Shim>,
     plain: Bound,
 ) -> Bound {
     if !tracer.wants(dll, name) {

@@ -1,7 +1,7 @@
 //! KUSER_SHARED_DATA: the page at 0x7ffe0000 where Windows publishes clocks, version and processor features, and
 //! which runtimes read without a call.
 //!
-//! Facts are filled in once (in `facts.rs`). The clocks have to run, yet nothing may wake an idle process. So the page
+//! Facts are filled in when the page is first looked at (in `facts.rs`). The clocks have to run, yet nothing may wake an idle process. So the page
 //! begins inaccessible; the first load faults, and [`Kuser::handle_fault`] writes the current time, shows the page and
 //! starts a thread that renews it every millisecond. When the process has used no processor time for a few ticks, the
 //! thread hides the page again and sleeps until the next fault. A program that never looks never has the thread.
@@ -40,6 +40,7 @@ const IDLE_NANOSECONDS: u64 = 20_000;
 /// The page.
 pub struct Kuser {
     memory: Arc<Memory>,
+    machine: Architecture,
     /// The host's own mapping of the page.
     page: Page,
     /// Whether the page is hidden while nothing renews it.
@@ -66,16 +67,15 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Kuser {
-    /// Maps the page and fills in what does not change. `always_shown` is for engines that look permissions up.
+    /// Maps the page. `always_shown` is for engines that look permissions up.
     ///
     /// # Errors
     /// `STATUS_CONFLICTING_ADDRESSES` if its address is taken; `STATUS_NO_MEMORY`.
     pub fn map(memory: &Arc<Memory>, machine: Architecture, always_shown: bool) -> Result<Arc<Self>> {
         let page = memory.map_shared_fixed(ADDRESS, PAGE, PAGE_READONLY)?;
-        // SAFETY: a fresh, page-aligned, writable page, larger than the structure, that nobody else knows yet.
-        unsafe { facts::fill(&mut *page.cast::<KUSER_SHARED_DATA>(), machine) };
         let kuser = Self {
             memory: Arc::clone(memory),
+            machine,
             page: Page(page),
             hides: !always_shown,
             running: AtomicBool::new(false),
@@ -86,6 +86,7 @@ impl Kuser {
         if kuser.hides {
             memory.set_hidden(ADDRESS, true)?;
         } else {
+            kuser.fill();
             kuser.renew();
         }
         Ok(Arc::new(kuser))
@@ -121,6 +122,9 @@ impl Kuser {
         if *thread == Thread::Running {
             return;
         }
+        if *thread == Thread::None && self.hides {
+            self.fill();
+        }
         self.renew();
         if self.hides && self.memory.set_hidden(ADDRESS, false).is_err() {
             log::warn!("KUSER_SHARED_DATA cannot be made readable");
@@ -134,6 +138,12 @@ impl Kuser {
         *thread = Thread::Running;
         self.running.store(true, Ordering::Relaxed);
         self.wake.notify_one();
+    }
+
+    /// Fills in what does not change, before anybody sees the page.
+    fn fill(&self) {
+        // SAFETY: page-aligned, writable, larger than the structure, and not shown yet: the caller is the only one to use it.
+        unsafe { facts::fill(&mut *self.page.0.cast::<KUSER_SHARED_DATA>(), self.machine) };
     }
 
     fn lock(&self) -> MutexGuard<'_, Thread> {

@@ -165,7 +165,7 @@ impl Spawner {
             let mut set: libc::sigset_t = core::mem::zeroed();
             libc::sigemptyset(&raw mut set);
             check(libc::posix_spawnattr_setsigmask(&raw mut self.attributes, &raw const set))?;
-            // Rust ignores SIGPIPE; what the user's shell ignored (nohup) stays ignored.
+            // Transom ignores SIGPIPE; what the user's shell ignored (nohup) stays ignored.
             libc::sigaddset(&raw mut set, libc::SIGPIPE);
             check(libc::posix_spawnattr_setsigdefault(&raw mut self.attributes, &raw const set))?;
             check(libc::posix_spawnattr_setflags(&raw mut self.attributes, flags))

@@ -83,7 +83,7 @@ pub(crate) fn shims(options: &ShimsOptions) -> ExitCode {
 }
 
 /// DLLs and those of their exports that are wanted.
-type Selected = Vec<(&'static Dll, Vec<&'static Export>)>;
+type Selected = Vec<(&'static Dll, Vec<Export>)>;
 
 fn select(dll: Option<&str>, function: Option<&str>) -> Selected {
     let pattern = dll.map(coverage_name);
@@ -134,7 +134,7 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Numbers of a DLL: functions, of them partial, variables.
-fn numbers(exports: &[&Export]) -> (usize, usize, usize) {
+fn numbers(exports: &[Export]) -> (usize, usize, usize) {
     let mut out = (0, 0, 0);
     for export in exports {
         match export.target {
@@ -185,8 +185,7 @@ fn summary(selected: &Selected) -> String {
 fn signature(export: &Export) -> String {
     match export.target {
         Target::Function(shim) => {
-            let names: Vec<&str> = shim.parameters.iter().map(|p| p.name).collect();
-            format!("{}({})", export.name, names.join(", "))
+            format!("{}({})", export.name, shim.parameter_names().join(", "))
         }
         Target::Data(_) => format!("{} (variable)", export.name),
     }
@@ -210,7 +209,7 @@ fn functions(selected: &Selected, style: Style) -> String {
 fn as_json(selected: &Selected) -> Value {
     let dlls: Vec<Value> = selected
         .iter()
-        .map(|(dll, exports)| json!({ "name": dll.name, "exports": exports.iter().map(|e| export_json(e)).collect::<Vec<_>>() }))
+        .map(|(dll, exports)| json!({ "name": dll.name, "exports": exports.iter().map(export_json).collect::<Vec<_>>() }))
         .collect();
     let aliases: serde_json::Map<String, Value> = transom_dll_shims::ALIASES
         .iter()
@@ -227,7 +226,7 @@ fn export_json(export: &Export) -> Value {
             "kind": "function",
             "ordinal": ordinal,
             "partial": shim.partial,
-            "parameters": shim.parameters.iter().map(|p| p.name).collect::<Vec<_>>(),
+            "parameters": shim.parameter_names(),
             "doc": shim.doc,
         }),
         Target::Data(_) => json!({ "name": export.name, "kind": "variable", "ordinal": ordinal }),

@@ -209,13 +209,13 @@ impl Recorder {
                 show::before(&values, plan, parameter, i, &call.words, out);
             }
         } else if let Some(shim) = callee.shim {
-            for parameter in shim.parameters {
+            (shim.parameters)(&mut |parameter| {
                 let out = call.event.args.push(Cow::Borrowed(parameter.name));
                 let _ = (parameter.show)(&mut args, out);
                 runtime::argument(&values, plan, parameter.name, out, |at, out| {
                     self.handles.stream(cx, at, out)
                 });
-            }
+            });
         } else {
             for i in 0..WORDS {
                 let word = args.pointer();

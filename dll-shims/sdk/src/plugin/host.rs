@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{Entry, Plugin, Services, abi};
 use crate::cx::Cx;
-use crate::shim::{Dll, Export, Shim, Target};
+use crate::shim::{Dll, Export, Exports, Shim, Target};
 
 /// Built-in DLLs, a list per crate, each sorted by name.
 pub type Dlls = &'static [&'static [Dll]];
@@ -20,8 +20,8 @@ struct Layers {
     plugins: Vec<Plugin>,
     dlls: Dlls,
     aliases: Aliases,
-    /// Guest addresses of functions below, by descriptor.
-    thunks: Mutex<HashMap<usize, u64>>,
+    /// Guest addresses of functions below, by glue and name.
+    thunks: Mutex<HashMap<(usize, &'static str), u64>>,
 }
 
 static LAYERS: OnceLock<Layers> = OnceLock::new();
@@ -78,19 +78,21 @@ pub fn stack(plugins: Vec<Plugin>, dlls: Dlls, aliases: Aliases) -> Dlls {
         let real = aliases.iter().find(|(alias, _)| *alias == dll.name).map_or(dll.name, |(_, real)| real);
         let exports = merged
             .entry(real)
-            .or_insert_with(|| find(dlls, real).map(|d| d.exports.to_vec()).unwrap_or_default());
-        for export in dll.exports {
+            .or_insert_with(|| find(dlls, real).map(|d| d.exports.iter().collect()).unwrap_or_default());
+        for export in dll.exports.iter() {
             match exports.binary_search_by(|e| e.name.cmp(export.name)) {
                 Ok(at) => {
                     let ordinal = if export.ordinal == 0 { exports[at].ordinal } else { export.ordinal };
-                    exports[at] = Export { ordinal, ..*export };
+                    exports[at] = Export { ordinal, ..export };
                 }
-                Err(at) => exports.insert(at, *export),
+                Err(at) => exports.insert(at, export),
             }
         }
     }
-    let own: Vec<Dll> =
-        merged.into_iter().map(|(name, exports)| Dll { name, exports: Vec::leak(exports) }).collect();
+    let own: Vec<Dll> = merged
+        .into_iter()
+        .map(|(name, exports)| Dll { name, exports: Exports::Listed(Vec::leak(exports)) })
+        .collect();
     let mut all: Vec<&'static [Dll]> = vec![Vec::leak(own)];
     all.extend(dlls);
     let _ = LAYERS.set(Layers { plugins, dlls, aliases, thunks: Mutex::default() });
@@ -103,7 +105,7 @@ fn find(dlls: Dlls, name: &str) -> Option<&'static Dll> {
 
 impl Layers {
     /// A function as it is below the plug-in of that number.
-    fn shim(&self, index: usize, dll: &str, name: &str) -> Option<&'static Shim> {
+    fn shim(&self, index: usize, dll: &str, name: &str) -> Option<Shim> {
         let mut dll = dll.to_ascii_lowercase();
         if !dll.contains('.') {
             dll.push_str(".dll");
@@ -114,7 +116,7 @@ impl Layers {
         in_plugins
             .filter(|d| real(d.name).unwrap_or(d.name) == dll)
             .chain(find(self.dlls, dll))
-            .find_map(|d| Some(d.exports[d.find(name.as_bytes())?].target))
+            .find_map(|d| Some(d.exports.target(d.exports.find(name.as_bytes())?)))
             .and_then(|target| match target {
                 Target::Function(shim) => Some(shim),
                 Target::Data(_) => None,
@@ -126,7 +128,7 @@ impl Layers {
 fn below(index: usize, cx: &Cx, dll: &str, name: &str) -> u64 {
     let Some(layers) = LAYERS.get() else { return 0 };
     let Some(shim) = layers.shim(index, dll, name) else { return 0 };
-    let key = core::ptr::from_ref(shim).addr();
+    let key = ((shim.entry as *const ()).addr(), shim.name);
     let mut thunks = layers.thunks.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(&at) = thunks.get(&key) {
         return at;
@@ -155,7 +157,7 @@ mod tests {
             name,
             dll: "a",
             entry: nothing,
-            parameters: &[],
+            parameters: |_| {},
             returns: Shape::Void,
             ansi: false,
             pops: true,
@@ -168,19 +170,19 @@ mod tests {
         }
     }
 
-    static F: Shim = shim("F", "built in");
-    static F_WRAPPED: Shim = shim("F", "first");
-    static F_TWICE: Shim = shim("F", "second");
-    static G: Shim = shim("G", "added");
-    const fn export(name: &'static str, ordinal: u16, shim: &'static Shim) -> Export {
+    const F: Shim = shim("F", "built in");
+    const F_WRAPPED: Shim = shim("F", "first");
+    const F_TWICE: Shim = shim("F", "second");
+    const G: Shim = shim("G", "added");
+    const fn export(name: &'static str, ordinal: u16, shim: Shim) -> Export {
         Export { name, ordinal, target: Target::Function(shim) }
     }
-    static BUILT_IN: &[&[Dll]] = &[&[Dll { name: "a.dll", exports: &[export("F", 7, &F)] }]];
+    static BUILT_IN: &[&[Dll]] = &[&[Dll { name: "a.dll", exports: Exports::Listed(&[export("F", 7, F)]) }]];
     static FIRST: &[Dll] =
-        &[Dll { name: "a.dll", exports: &[export("F", 0, &F_WRAPPED), export("G", 0, &G)] }];
+        &[Dll { name: "a.dll", exports: Exports::Listed(&[export("F", 0, F_WRAPPED), export("G", 0, G)]) }];
     static SECOND: &[Dll] = &[
-        Dll { name: "alias.dll", exports: &[export("F", 0, &F_TWICE)] },
-        Dll { name: "new.dll", exports: &[export("G", 0, &G)] },
+        Dll { name: "alias.dll", exports: Exports::Listed(&[export("F", 0, F_TWICE)]) },
+        Dll { name: "new.dll", exports: Exports::Listed(&[export("G", 0, G)]) },
     ];
 
     #[test]
