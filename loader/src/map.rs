@@ -112,14 +112,34 @@ impl Drop for FileBytes {
     }
 }
 
-/// Reads a file's headers only.
+/// A program or DLL that can run: its headers are checked.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    /// Its checked headers.
+    pub headers: Headers,
+    plan: MapPlan,
+    file: &'a File,
+    bytes: FileBytes,
+    name: &'a str,
+}
+
+/// Reads and checks a file's headers.
 ///
 /// # Errors
 /// If the file cannot be read or is not a program or DLL that can run.
+pub fn open<'a>(file: &'a File, name: &'a str) -> Result<Opened<'a>, LoadError> {
+    let bytes = FileBytes::map(file).map_err(|error| LoadError::Io { file: name.to_owned(), error })?;
+    let bad = |error| LoadError::Pe { file: name.to_owned(), error };
+    let (headers, plan) = Pe::parse(bytes.bytes()).map_err(bad)?.into_parts();
+    Ok(Opened { headers, plan, file, bytes, name })
+}
+
+/// A file's headers only.
+///
+/// # Errors
+/// As [`open`].
 pub fn headers(file: &File, name: &str) -> Result<Headers, LoadError> {
-    let bytes = FileBytes::map(file).map_err(|e| LoadError::Io { file: name.to_owned(), error: e })?;
-    let pe = Pe::parse(bytes.bytes()).map_err(|error| LoadError::Pe { file: name.to_owned(), error })?;
-    Ok(pe.into_parts().0)
+    Ok(open(file, name)?.headers)
 }
 
 /// The headers of the program at a host path, if there is one.
@@ -132,21 +152,25 @@ pub fn headers_at(path: &std::path::Path) -> Option<Headers> {
 /// Maps a file's image and relocates it. All of it is writable until [`protect`].
 ///
 /// # Errors
-/// If the file cannot be read, is not a program or DLL that can run, or finds no place.
-pub fn map(memory: &Memory, file: &File, name: &str, dos_path: Arc<[u16]>) -> Result<Mapped, LoadError> {
+/// If the file cannot be read, or finds no place.
+pub fn map(memory: &Memory, opened: Opened<'_>, dos_path: Arc<[u16]>) -> Result<Mapped, LoadError> {
+    /// Images up to this size get their pages at once, rather than by a fault for each that is filled.
+    const SMALL: u64 = 512 << 10;
+    let Opened { headers, plan, file, bytes, name } = opened;
     let io = |error| LoadError::Io { file: name.to_owned(), error };
-    let bytes = FileBytes::map(file).map_err(io)?;
-    let bad = |error| LoadError::Pe { file: name.to_owned(), error };
-    let (headers, plan) = Pe::parse(bytes.bytes()).map_err(bad)?.into_parts();
     let fixed = !headers.is_relocatable();
     let range = memory
         .map_image(headers.image_base, plan.size.into(), fixed, Some(dos_path))
         .map_err(|status| LoadError::NoRoom { file: name.to_owned(), base: headers.image_base, status })?;
+    if range.size <= SMALL {
+        memory.populate(range);
+    }
     for part in &plan.ranges {
         place(memory, file, range.base, part, bytes.bytes()).map_err(io)?;
     }
     let mut image = GuestImage { base: range.base, size: range.size, linked: headers.image_base };
-    pe::relocate(&mut image, &headers, range.base).map_err(bad)?;
+    pe::relocate(&mut image, &headers, range.base)
+        .map_err(|error| LoadError::Pe { file: name.to_owned(), error })?;
     Ok(Mapped { headers, plan, range })
 }
 

@@ -128,6 +128,8 @@ fn descriptor(
         #[doc(hidden)]
         #[allow(non_snake_case)]
         #[inline(never)]
+        // Beside each other, as a start asks for many: each part of the program that it touches is a page fault.
+        #[unsafe(link_section = "transom_descriptors")]
         pub fn #descriptor() -> ::transom_sdk::Shim {
             unsafe extern "C-unwind" fn glue(
                 block: *mut ::transom_sdk::ThreadBlock,

@@ -17,7 +17,7 @@ use transom_cpu::mem;
 use transom_cpu::thunk::{Bound, THUNK_SIZE};
 use transom_loader::builtin::BuiltinDll;
 use transom_loader::peb::Words;
-use transom_syscalls::memory::PAGE;
+use transom_syscalls::memory::{PAGE, Range};
 use transom_syscalls::status::Result;
 use windows_sys::Win32::System::Memory::{PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY};
 
@@ -78,6 +78,7 @@ impl BuiltinImage {
         let size = data_at + data.next_multiple_of(PAGE);
         let name = format!("C:\\Windows\\System32\\{}", dll.name).encode_utf16().collect::<Vec<_>>();
         let range = process.memory.map_image(0, size, false, Some(name.into()))?;
+        process.memory.populate(Range { base: range.base, size: leaves_at + PAGE });
         let first = u32::try_from(count).ok().and_then(|n| process.thunks.reserve(n)).ok_or(
             transom_syscalls::status::Status(windows_sys::Win32::Foundation::STATUS_INSUFFICIENT_RESOURCES),
         )?;

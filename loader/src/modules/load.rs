@@ -149,16 +149,13 @@ impl Modules {
 
     fn map_file(&self, path: PathBuf, file: &File) -> Result<Arc<Module>, LoadError> {
         let shown = path.display().to_string();
-        let headers = map::headers(file, &shown)?;
-        if headers.machine != self.machine {
-            return Err(LoadError::WrongMachine {
-                file: shown,
-                machine: headers.machine,
-                wanted: self.machine,
-            });
+        let opened = map::open(file, &shown)?;
+        let machine = opened.headers.machine;
+        if machine != self.machine {
+            return Err(LoadError::WrongMachine { file: shown, machine, wanted: self.machine });
         }
         let dos: Arc<[u16]> = (self.dos_path)(&path).into();
-        let mapped = map::map(&self.memory, file, &shown, Arc::clone(&dos))?;
+        let mapped = map::map(&self.memory, opened, Arc::clone(&dos))?;
         let name = path.file_name().map_or_else(String::new, |n| n.to_string_lossy().to_ascii_lowercase());
         self.add(
             name,
