@@ -10,6 +10,7 @@ use common::{assemble, host, map, with_thread};
 use iced_x86::code_asm::eax;
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::engine::Engine;
+use transom_cpu::leaf::stdio::{CROSS_PROCESS_FLAGS, MANY_THREADS};
 use transom_cpu::leaf::{LeafFn, interlocked, memory, strings, sync, thread, time};
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
@@ -312,46 +313,61 @@ fn the_teb_functions() {
 }
 
 #[test]
-fn critical_sections_and_slim_locks() {
+fn critical_sections() {
     both(|guest| {
-        let enter = guest.leaf(sync::enter_critical_section).unwrap();
-        let attempt = guest.leaf(sync::try_enter_critical_section).unwrap();
-        let leave = guest.leaf(sync::leave_critical_section).unwrap();
+        let peb = map(4096);
         // SAFETY: the block is this thread's.
         let teb = unsafe { (*guest.block).teb };
-        let wide = guest.engine.machine().is_64();
-        mem::write(teb + if wide { 0x48 } else { 0x24 }, &88u32).unwrap();
-        let (count, recursion, owner) = if wide { (8, 0xC, 0x10) } else { (4, 8, 0xC) };
-        let section = map(4096);
-        mem::write(section + count, &sync::FREE).unwrap();
-        let state = || {
-            let read = |at| mem::read::<i32>(section + at).unwrap();
-            (read(count), read(recursion), read(owner))
-        };
-        assert_eq!(guest.int(enter, &[section]), 0);
-        assert_eq!(state(), (sync::HELD, 1, 88));
-        assert_eq!(guest.int(attempt, &[section]), 1);
-        assert_eq!(state(), (sync::HELD, 2, 88));
-        guest.call(leave, &[section]);
-        assert_eq!(state(), (sync::HELD, 1, 88));
-        guest.call(leave, &[section]);
-        assert_eq!(state(), (sync::FREE, 0, 0));
-        // Somebody else's.
-        mem::write(section + count, &sync::HELD).unwrap();
-        mem::write(section + owner, &99u32).unwrap();
-        mem::write(section + recursion, &1u32).unwrap();
-        assert_eq!(guest.call(enter, &[section]), SLOW);
-        assert_eq!(guest.call(attempt, &[section]), SLOW);
-        assert_eq!(state(), (sync::HELD, 1, 99));
-        // Ours, with a waiter: leaving is the shim's business, with the fields as they were.
-        mem::write(section + count, &-6i32).unwrap();
-        mem::write(section + owner, &88u32).unwrap();
-        assert_eq!(guest.call(leave, &[section]), SLOW);
-        assert_eq!(state(), (-6, 1, 88));
-        assert_eq!(guest.int(enter, &[section]), 0);
-        assert_eq!(state(), (-6, 2, 88));
+        let wide = usize::from(guest.engine.machine().is_64());
+        mem::write(teb + [0x24, 0x48][wide], &88u32).unwrap();
+        mem::write(teb + [0x30, 0x60][wide], &u32::try_from(peb).unwrap()).unwrap();
+        for flags in [0, MANY_THREADS] {
+            mem::write(peb + CROSS_PROCESS_FLAGS[wide], &flags).unwrap();
+            critical_section(guest);
+        }
+    });
+}
 
-        let lock = section + 256;
+fn critical_section(guest: &Guest<'_>) {
+    let enter = guest.leaf(sync::enter_critical_section).unwrap();
+    let attempt = guest.leaf(sync::try_enter_critical_section).unwrap();
+    let leave = guest.leaf(sync::leave_critical_section).unwrap();
+    let wide = guest.engine.machine().is_64();
+    let (count, recursion, owner) = if wide { (8, 0xC, 0x10) } else { (4, 8, 0xC) };
+    let section = map(4096);
+    mem::write(section + count, &sync::FREE).unwrap();
+    let state = || {
+        let read = |at| mem::read::<i32>(section + at).unwrap();
+        (read(count), read(recursion), read(owner))
+    };
+    assert_eq!(guest.int(enter, &[section]), 0);
+    assert_eq!(state(), (sync::HELD, 1, 88));
+    assert_eq!(guest.int(attempt, &[section]), 1);
+    assert_eq!(state(), (sync::HELD, 2, 88));
+    guest.call(leave, &[section]);
+    assert_eq!(state(), (sync::HELD, 1, 88));
+    guest.call(leave, &[section]);
+    assert_eq!(state(), (sync::FREE, 0, 0));
+    // Somebody else's.
+    mem::write(section + count, &sync::HELD).unwrap();
+    mem::write(section + owner, &99u32).unwrap();
+    mem::write(section + recursion, &1u32).unwrap();
+    assert_eq!(guest.call(enter, &[section]), SLOW);
+    assert_eq!(guest.call(attempt, &[section]), SLOW);
+    assert_eq!(state(), (sync::HELD, 1, 99));
+    // Ours, with a waiter: leaving is the shim's business, with the fields as they were.
+    mem::write(section + count, &-6i32).unwrap();
+    mem::write(section + owner, &88u32).unwrap();
+    assert_eq!(guest.call(leave, &[section]), SLOW);
+    assert_eq!(state(), (-6, 1, 88));
+    assert_eq!(guest.int(enter, &[section]), 0);
+    assert_eq!(state(), (-6, 2, 88));
+}
+
+#[test]
+fn slim_locks() {
+    both(|guest| {
+        let lock = map(4096);
         let word = || mem::read::<u32>(lock).unwrap();
         let acquire = guest.leaf(sync::acquire_srw_lock_exclusive).unwrap();
         let release = guest.leaf(sync::release_srw_lock_exclusive).unwrap();

@@ -5,7 +5,8 @@
 //! protocol, which the shim follows too, is that of Windows since Vista: `LockCount` is -1 when free and -2 when held
 //! without waiters; any other value means waiters, and is the shim's. The owner alone writes the other two
 //! fields. So the fast path takes -1 to -2, recursion only counts, and the last leave takes -2 to -1; if
-//! that fails, a waiter has come, the fields are put back and the shim wakes it.
+//! that fails, a waiter has come, the fields are put back and the shim wakes it. While the process has had a single thread
+//! ([`MANY_THREADS`] in the PEB tells), plain accesses do, as they do in Linux's C library.
 //!
 //! # Slim locks
 //! Of an `SRWLOCK`, one pointer, the low 32 bits are used: 0 is free, bit 31 held exclusively, bit 30 somebody waits, below
@@ -13,6 +14,7 @@
 
 use iced_x86::code_asm::{CodeAssembler, al, dword_ptr, eax, ecx, edx, esp, qword_ptr, r8d, rax, rcx, rdx};
 
+use super::stdio::{CROSS_PROCESS_FLAGS, MANY_THREADS};
 use super::{Built, emit};
 use crate::machine::Machine;
 
@@ -61,16 +63,36 @@ pub fn try_enter_critical_section(machine: Machine, slow: u64, at: u64) -> Optio
     )
 }
 
+/// Sets the zero flag if the process has had a single thread. Changes eax.
+fn is_single64(a: &mut CodeAssembler) -> Built {
+    a.mov(rax, qword_ptr(0x60).gs())?;
+    a.test(dword_ptr(rax + CROSS_PROCESS_FLAGS[1]), MANY_THREADS.cast_signed())
+}
+
+/// The same for x86.
+fn is_single32(a: &mut CodeAssembler) -> Built {
+    a.mov(eax, dword_ptr(0x30).fs())?;
+    a.test(dword_ptr(eax + CROSS_PROCESS_FLAGS[0]), MANY_THREADS.cast_signed())
+}
+
 fn enter64(a: &mut CodeAssembler, slow: u64) -> Built {
-    let (mut owned, mut done) = (a.create_label(), a.create_label());
+    let (mut shared, mut owned) = (a.create_label(), a.create_label());
+    let (mut taken, mut done) = (a.create_label(), a.create_label());
     a.mov(r8d, dword_ptr(0x48).gs())?;
-    a.mov(eax, FREE)?;
-    a.mov(edx, HELD)?;
-    a.lock().cmpxchg(dword_ptr(rcx + 8), edx)?;
+    is_single64(a)?;
+    a.jnz(shared)?;
+    a.cmp(dword_ptr(rcx + 8), FREE)?;
     a.jne(owned)?;
+    a.mov(dword_ptr(rcx + 8), HELD)?;
+    a.set_label(&mut taken)?;
     a.mov(dword_ptr(rcx + 0xC), 1)?;
     a.mov(qword_ptr(rcx + 0x10), iced_x86::code_asm::r8)?;
     a.jmp(done)?;
+    a.set_label(&mut shared)?;
+    a.mov(eax, FREE)?;
+    a.mov(edx, HELD)?;
+    a.lock().cmpxchg(dword_ptr(rcx + 8), edx)?;
+    a.je(taken)?;
     a.set_label(&mut owned)?;
     a.cmp(dword_ptr(rcx + 0x10), r8d)?;
     a.jne(slow)?;
@@ -80,16 +102,25 @@ fn enter64(a: &mut CodeAssembler, slow: u64) -> Built {
 }
 
 fn enter32(a: &mut CodeAssembler, slow: u64) -> Built {
-    let (mut owned, mut done) = (a.create_label(), a.create_label());
+    let (mut shared, mut owned) = (a.create_label(), a.create_label());
+    let (mut taken, mut done) = (a.create_label(), a.create_label());
     a.mov(ecx, dword_ptr(esp + 4))?;
+    is_single32(a)?;
+    a.mov(edx, dword_ptr(0x24).fs())?;
+    a.jnz(shared)?;
+    a.cmp(dword_ptr(ecx + 4), FREE)?;
+    a.jne(owned)?;
+    a.mov(dword_ptr(ecx + 4), HELD)?;
+    a.set_label(&mut taken)?;
+    a.mov(dword_ptr(ecx + 8), 1)?;
+    a.mov(dword_ptr(ecx + 0xC), edx)?;
+    a.jmp(done)?;
+    a.set_label(&mut shared)?;
     a.mov(eax, FREE)?;
     a.mov(edx, HELD)?;
     a.lock().cmpxchg(dword_ptr(ecx + 4), edx)?;
     a.mov(edx, dword_ptr(0x24).fs())?;
-    a.jne(owned)?;
-    a.mov(dword_ptr(ecx + 8), 1)?;
-    a.mov(dword_ptr(ecx + 0xC), edx)?;
-    a.jmp(done)?;
+    a.je(taken)?;
     a.set_label(&mut owned)?;
     a.cmp(dword_ptr(ecx + 0xC), edx)?;
     a.jne(slow)?;
@@ -104,7 +135,7 @@ pub fn leave_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Ve
 }
 
 fn leave64(a: &mut CodeAssembler, slow: u64) -> Built {
-    let (mut last, mut waiters) = (a.create_label(), a.create_label());
+    let (mut last, mut shared, mut waiters) = (a.create_label(), a.create_label(), a.create_label());
     a.cmp(dword_ptr(rcx + 0xC), 1)?;
     a.je(last)?;
     a.jl(slow)?;
@@ -117,6 +148,12 @@ fn leave64(a: &mut CodeAssembler, slow: u64) -> Built {
     a.mov(rdx, qword_ptr(rcx + 0x10))?;
     a.mov(dword_ptr(rcx + 0xC), 0)?;
     a.mov(qword_ptr(rcx + 0x10), 0)?;
+    is_single64(a)?;
+    a.jnz(shared)?;
+    a.mov(dword_ptr(rcx + 8), FREE)?;
+    a.xor(eax, eax)?;
+    a.ret()?;
+    a.set_label(&mut shared)?;
     a.mov(eax, HELD)?;
     a.mov(r8d, FREE)?;
     a.lock().cmpxchg(dword_ptr(rcx + 8), r8d)?;
@@ -130,7 +167,7 @@ fn leave64(a: &mut CodeAssembler, slow: u64) -> Built {
 }
 
 fn leave32(a: &mut CodeAssembler, slow: u64) -> Built {
-    let (mut last, mut waiters) = (a.create_label(), a.create_label());
+    let (mut last, mut shared, mut waiters) = (a.create_label(), a.create_label(), a.create_label());
     a.mov(ecx, dword_ptr(esp + 4))?;
     a.cmp(dword_ptr(ecx + 8), 1)?;
     a.je(last)?;
@@ -143,6 +180,12 @@ fn leave32(a: &mut CodeAssembler, slow: u64) -> Built {
     a.jne(slow)?;
     a.mov(dword_ptr(ecx + 8), 0)?;
     a.mov(dword_ptr(ecx + 0xC), 0)?;
+    is_single32(a)?;
+    a.jnz(shared)?;
+    a.mov(dword_ptr(ecx + 4), FREE)?;
+    a.xor(eax, eax)?;
+    a.ret_1(4)?;
+    a.set_label(&mut shared)?;
     a.mov(eax, HELD)?;
     a.mov(edx, FREE)?;
     a.lock().cmpxchg(dword_ptr(ecx + 4), edx)?;

@@ -25,7 +25,7 @@ use x86_64 as host;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::{ExceptionTable, fix_up, own_table, register_table, table_of};
 
-pub use strings::{read_cstr, read_wstr, strlen8, strlen16};
+pub use strings::{find8, read_cstr, read_wstr, strlen8, strlen16};
 
 /// Guest memory that could not be accessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -64,6 +64,20 @@ fn scan(address: u64, limit: u64, find: impl Fn([u64; 2]) -> u32) -> Result<Opti
     }
 }
 
+/// Offset of the first byte of that value within `max` bytes of `address`, if there is one.
+///
+/// # Errors
+/// The first address that cannot be read.
+pub fn find8(address: u64, byte: u8, max: usize) -> Result<Option<usize>, BadAddress> {
+    if max == 0 {
+        return Ok(None);
+    }
+    let pattern = u64::from_ne_bytes([byte; 8]);
+    let found = scan(address, max as u64, |[low, high]| zero_bytes([low ^ pattern, high ^ pattern]))?;
+    // Below `max`, so it fits.
+    Ok(found.and_then(|offset| usize::try_from(offset).ok()))
+}
+
 /// Length in bytes of the string at `address`, without its terminator, or `max` if there is none within `max` bytes.
 ///
 /// # Errors

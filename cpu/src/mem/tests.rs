@@ -96,6 +96,10 @@ fn strings_end_at_the_page_end() {
     assert_eq!(strlen8(end - 5, 5), Ok(5));
     assert_eq!(strlen8(end - 5, 6), Err(bad(end, Access::Read)));
     assert_eq!(strlen8(end, 1), Err(bad(end, Access::Read)));
+    write(end - 3, &b'\n').unwrap();
+    assert_eq!((find8(end - 20, b'\n', 18), find8(end - 20, b'\n', 17)), (Ok(Some(17)), Ok(None)));
+    assert_eq!((find8(end, b'\n', 0), find8(end - 1, b'\n', 2)), (Ok(None), Err(bad(end, Access::Read))));
+    write(end - 3, &b'x').unwrap();
     assert_eq!(strlen8(end + 5, 1), Err(bad(end + 5, Access::Read)));
     write(end - 2, &[0u8, 0]).unwrap();
     for len in 0..100u64 {

@@ -21,6 +21,8 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
         #[doc(hidden)]
         #[allow(non_snake_case)]
         #[inline(never)]
+        // Beside those of functions; see there.
+        #[unsafe(link_section = "transom_descriptors")]
         pub fn #descriptor() -> ::transom_sdk::Data {
             ::transom_sdk::Data {
                 name: #text,

@@ -211,16 +211,22 @@ impl BuiltinImage {
 
     /// Writes the thunks. They lead nowhere until they are bound.
     fn write_thunks(&self) -> Result<()> {
-        let count = u32::try_from(self.dll.exports.len()).unwrap_or(u32::MAX);
-        let engine = self.process.engine();
-        let code: Vec<u8> =
-            (self.first..self.first + count).flat_map(|number| engine.thunk(number)).collect();
-        if code.is_empty() {
-            return Ok(());
+        /// Thunks written in one piece.
+        const PIECE: usize = 64;
+        let (engine, count) = (self.process.engine(), self.dll.exports.len());
+        for from in (0..count).step_by(PIECE) {
+            let mut code = [0u8; PIECE * THUNK_SIZE];
+            for (number, place) in (self.first..).skip(from).zip(code.chunks_exact_mut(THUNK_SIZE)) {
+                place.copy_from_slice(&engine.thunk(number));
+            }
+            let len = PIECE.min(count - from) * THUNK_SIZE;
+            mem::copy_out(self.thunk_address(from), &code[..len]).map_err(transom_loader::peb::fault)?;
         }
-        mem::copy_out(self.thunk_address(0), &code).map_err(transom_loader::peb::fault)?;
-        let size = (code.len() as u64).next_multiple_of(PAGE);
-        self.process.memory.protect(self.thunk_address(0), size, PAGE_EXECUTE_READ).map(drop)
+        let size = ((count * THUNK_SIZE) as u64).next_multiple_of(PAGE);
+        match size {
+            0 => Ok(()),
+            size => self.process.memory.protect(self.thunk_address(0), size, PAGE_EXECUTE_READ).map(drop),
+        }
     }
 
     /// Takes room in the leaf area, which becomes writable and executable with its first piece.

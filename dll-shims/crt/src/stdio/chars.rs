@@ -87,7 +87,7 @@ fn fgets(cx: &Cx, buffer: Ptr<u8>, size: i32, stream: Ptr<u8>) -> Crt<Ptr<u8>> {
             break;
         }
         let most = held.min(room - 1);
-        let end = find_newline(from, most)?;
+        let end = mem::find8(from, b'\n', most)?;
         found = end.is_some();
         let n = end.map_or(most, |i| i + 1);
         mem::copy_within(to, from, n)?;
@@ -100,21 +100,6 @@ fn fgets(cx: &Cx, buffer: Ptr<u8>, size: i32, stream: Ptr<u8>) -> Crt<Ptr<u8>> {
     }
     mem::write(to, &0u8)?;
     Ok(buffer)
-}
-
-/// Index of the first newline in a range of guest memory.
-fn find_newline(at: u64, len: usize) -> Crt<Option<usize>> {
-    let mut block = [0u8; 256];
-    let mut done = 0;
-    while done < len {
-        let n = block.len().min(len - done);
-        mem::copy_in(at + done as u64, &mut block[..n])?;
-        if let Some(i) = block[..n].iter().position(|b| *b == b'\n') {
-            return Ok(Some(done + i));
-        }
-        done += n;
-    }
-    Ok(None)
 }
 
 /// A line of standard input without its newline; `None` at the end.

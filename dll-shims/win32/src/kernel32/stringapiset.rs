@@ -10,6 +10,7 @@ pub(crate) const CODE_PAGE: u32 = g::CP_UTF8;
 
 /// Texts up to this many characters are converted on the host's stack.
 const SMALL: usize = 1024;
+const TINY: usize = 96;
 
 fn page(number: u32) -> Win32<CodePage> {
     let number = codepage::resolve(number, CODE_PAGE, CODE_PAGE);
@@ -27,11 +28,11 @@ fn failure(error: Error) -> WinError {
 
 /// Runs `work` with a zeroed host buffer of `len` items: on the stack if small.
 fn with_buffer<T: Copy + Default, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
-    if len <= SMALL {
-        let mut small = [T::default(); SMALL];
-        work(&mut small[..len])
-    } else {
-        work(&mut vec![T::default(); len])
+    // Clearing a buffer much larger than the text would take longer than converting it.
+    match len {
+        ..=TINY => work(&mut [T::default(); TINY][..len]),
+        ..=SMALL => work(&mut [T::default(); SMALL][..len]),
+        _ => work(&mut vec![T::default(); len]),
     }
 }
 
