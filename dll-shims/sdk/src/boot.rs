@@ -67,19 +67,11 @@ impl Process {
     }
 
     /// The process heap's handle.
+    /// It is an address in guest memory, as other heaps' handles are.
     #[must_use]
-    pub fn process_heap(&'static self) -> u64 {
-        self.states.get::<HeapHandle>().get(self)
-    }
-}
-
-/// The process heap's handle: an address in guest memory, as other heaps' handles are.
-#[derive(Default)]
-struct HeapHandle(std::sync::OnceLock<u64>);
-
-impl HeapHandle {
-    fn get(&self, process: &Process) -> u64 {
-        *self.0.get_or_init(|| process.heaps.process().alloc(16, true).unwrap_or(0x10))
+    #[inline]
+    pub fn process_heap(&self) -> u64 {
+        *self.heap_handle.get_or_init(|| self.heaps.process().alloc(16, true).unwrap_or(0x10))
     }
 }
 

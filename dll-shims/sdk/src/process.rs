@@ -133,6 +133,8 @@ pub struct Process {
     pub memory: Arc<Memory>,
     /// Heaps.
     pub heaps: Heaps,
+    /// The process heap's handle.
+    pub(crate) heap_handle: OnceLock<u64>,
     /// Handles.
     pub handles: HandleTable,
     files: Arc<Files>,
@@ -186,6 +188,7 @@ impl Process {
             machine,
             memory,
             heaps,
+            heap_handle: OnceLock::new(),
             handles: HandleTable::new(),
             files,
             kuser: OnceLock::new(),

@@ -1,6 +1,6 @@
 //! Guest threads: their TEB, stack and context, and the two ways to begin (the first thread, and CreateThread's).
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use transom_cpu::block::{BLOCK_OFFSET, TEB_ALLOCATION, ThreadBlock};
 use transom_cpu::leaf::stdio::{CROSS_PROCESS_FLAGS, MANY_THREADS};
@@ -17,6 +17,36 @@ use crate::process::Process;
 /// How many threads were made.
 #[derive(Default)]
 struct Started(AtomicU32);
+
+/// The memory of a TEB that was given up: the next thread's. Programs that start threads in turn need no more.
+#[derive(Default)]
+struct Spare(AtomicU64);
+
+/// Zeroed guest memory for a TEB.
+fn allocate_teb(process: &Process) -> Result<u64> {
+    let spare = process.states.get::<Spare>().0.swap(0, Ordering::Acquire);
+    if spare != 0 {
+        let size = usize::try_from(TEB_ALLOCATION).unwrap_or(0);
+        if mem::fill(spare, 0, size).is_ok() {
+            return Ok(spare);
+        }
+        let _ = process.memory.free(spare, 0, MEM_RELEASE);
+    }
+    let range = process.memory.allocate(&Allocation {
+        size: TEB_ALLOCATION,
+        kind: MEM_RESERVE | MEM_COMMIT,
+        protect: PAGE_READWRITE,
+        ..Allocation::default()
+    })?;
+    Ok(range.base)
+}
+
+fn free_teb(process: &Process, teb: u64) {
+    let spare = &process.states.get::<Spare>().0;
+    if spare.compare_exchange(0, teb, Ordering::Release, Ordering::Relaxed).is_err() {
+        let _ = process.memory.free(teb, 0, MEM_RELEASE);
+    }
+}
 
 /// Guest memory of a thread, made before the thread runs so that a failure can be reported to its creator.
 #[derive(Debug)]
@@ -35,14 +65,8 @@ impl ThreadStart {
         let memory = &process.memory;
         let w = Words { wide: process.machine.is_64() };
         let stack = memory.allocate_stack(reserve, commit)?;
-        let teb = memory.allocate(&Allocation {
-            size: TEB_ALLOCATION,
-            kind: MEM_RESERVE | MEM_COMMIT,
-            protect: PAGE_READWRITE,
-            ..Allocation::default()
-        });
-        let teb = match teb {
-            Ok(range) => Teb { addr: range.base, w },
+        let teb = match allocate_teb(process) {
+            Ok(addr) => Teb { addr, w },
             Err(status) => {
                 let _ = memory.free(stack.allocation_base, 0, MEM_RELEASE);
                 return Err(status);
@@ -101,7 +125,7 @@ impl ThreadStart {
             result
         };
         let _ = process.memory.free(self.stack.allocation_base, 0, MEM_RELEASE);
-        let _ = process.memory.free(self.teb.addr, 0, MEM_RELEASE);
+        free_teb(process, self.teb.addr);
         Ok(result)
     }
 }

@@ -36,10 +36,17 @@ impl Array {
     }
 
     fn swap(self, i: u64, j: u64) -> Result<(), BadAddress> {
-        const PIECE: usize = 256;
-        if i == j {
-            return Ok(());
+        let (a, b) = (self.at(i), self.at(j));
+        match self.width {
+            _ if i == j => Ok(()),
+            4 => swap_words::<u32>(a, b),
+            8 => swap_words::<u64>(a, b),
+            _ => self.swap_pieces(i, j),
         }
+    }
+
+    fn swap_pieces(self, i: u64, j: u64) -> Result<(), BadAddress> {
+        const PIECE: usize = 256;
         let (mut a, mut b, mut left) = (self.at(i), self.at(j), self.width);
         let (mut x, mut y) = ([0u8; PIECE], [0u8; PIECE]);
         while left > 0 {
@@ -52,6 +59,13 @@ impl Array {
         }
         Ok(())
     }
+}
+
+/// Swaps what most arrays are made of: numbers and pointers.
+fn swap_words<T: mem::Plain>(a: u64, b: u64) -> Result<(), BadAddress> {
+    let (x, y) = (mem::read::<T>(a)?, mem::read::<T>(b)?);
+    mem::write(a, &y)?;
+    mem::write(b, &x)
 }
 
 /// Ranges up to this long are sorted by insertion.
