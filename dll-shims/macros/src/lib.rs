@@ -1,7 +1,7 @@
 //! The `#[shim]` and `#[data]` attributes and the `Guest` derive.
 //!
 //! A shim's signature is the single source of argument fetching, tracing, coverage lists and documentation: the macro
-//! leaves the function as it is (other shims may call it) and adds a descriptor beside it, `SHIM_<name>`, with the
+//! leaves the function as it is (other shims may call it) and adds a function beside it, `SHIM_<name>`, that makes its descriptor, with the
 //! glue that the thunk calls. Export tables refer to descriptors; see `transom-scan`.
 
 mod data;

@@ -97,6 +97,11 @@ fn descriptor(
     let called = &function.sig.ident;
     let text = name.to_string();
     let dll = &attr.exported[0].dll;
+    let exported = match attr.exported[0].names.first() {
+        None => text.clone(),
+        Some(name) if ansi => format!("{}A", name.trim_end_matches('W')),
+        Some(name) => name.clone(),
+    };
     let doc = doc_line(function);
     let pops = attr.pops_arguments(variadic);
     let partial = option(attr.partial.as_ref());
@@ -154,6 +159,7 @@ fn descriptor(
             }
             ::transom_sdk::Shim {
                 name: #text,
+                exported: #exported,
                 dll: #dll,
                 entry: glue,
                 parameters,

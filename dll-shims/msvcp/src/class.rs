@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use transom_loader::builtin::Upper;
-use transom_sdk::{BadAddress, Cx, Ptr, Shim, Target, data, mem};
+use transom_sdk::{BadAddress, Cx, Descriptor, Ptr, data, mem};
 
 use crate::object::Object;
 
@@ -23,7 +23,7 @@ pub(crate) struct Class {
     /// Where the pointer to its virtual functions lies: 32-bit and 64-bit.
     pub(crate) offset: [u32; 2],
     /// Its virtual functions, in the order of their slots.
-    pub(crate) functions: &'static [&'static Shim],
+    pub(crate) functions: &'static [Descriptor],
 }
 
 /// How a class is thrown.
@@ -33,9 +33,9 @@ pub(crate) struct Throw {
     /// Size of its objects: 32-bit and 64-bit.
     pub(crate) size: [u32; 2],
     /// Its copy constructor.
-    pub(crate) copy: &'static Shim,
+    pub(crate) copy: Descriptor,
     /// Its destructor.
-    pub(crate) destroy: &'static Shim,
+    pub(crate) destroy: Descriptor,
     /// How its base classes are copied, nearest first.
     pub(crate) bases: &'static [&'static Self],
 }
@@ -89,7 +89,7 @@ pub(crate) fn functions(cx: &Cx, class: &'static Class) -> Result<u64, BadAddres
     }
     let locator = tables.locator(cx, class)?;
     let mut words = vec![locator];
-    words.extend(class.functions.iter().map(|f| address(cx, f)));
+    words.extend(class.functions.iter().map(|f| address(cx, *f)));
     let at = tables.put_words(cx, &words)? + u64::from(cx.pointer_size());
     tables.functions.insert(class.name, at);
     Ok(at)
@@ -132,13 +132,9 @@ pub(crate) fn text(cx: &Cx, text: &'static str) -> Result<u64, BadAddress> {
 }
 
 /// Guest address of a function that this crate exports.
-fn address(cx: &Cx, shim: &'static Shim) -> u64 {
-    let name = crate::DLLS.iter().flat_map(|dll| dll.exports).find_map(|e| match e.target {
-        Target::Function(f) if core::ptr::eq(f, shim) => Some(e.name),
-        _ => None,
-    });
+fn address(cx: &Cx, function: Descriptor) -> u64 {
     let dll = cx.process().builtin("msvcp140.dll");
-    name.zip(dll).and_then(|(name, dll)| dll.by_name(name.as_bytes())).unwrap_or(0)
+    dll.and_then(|dll| dll.by_name(function().exported.as_bytes())).unwrap_or(0)
 }
 
 impl Tables {

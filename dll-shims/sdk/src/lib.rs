@@ -80,7 +80,7 @@ pub use process::{
     Consolidate, ExceptionHook, ExitHook, Options, Parameters, Process, Record, Unwind, UnwindHook,
 };
 pub use ret::{LongPair, Pair, Ret, Shape};
-pub use shim::{Data, Dll, EachParameter, Export, Exports, Parameter, Shim, Table, Target};
+pub use shim::{Data, Descriptor, Dll, EachParameter, Export, Exports, Parameter, Shim, Table, Target};
 pub use state::States;
 pub use text::{AStr, Acp, TextOut, WStr};
 pub use thread::ThreadStart;

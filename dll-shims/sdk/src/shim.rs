@@ -32,6 +32,8 @@ pub type EachParameter = fn(&mut dyn FnMut(Parameter));
 pub struct Shim {
     /// The function's own name.
     pub name: &'static str,
+    /// The first name that it is exported under.
+    pub exported: &'static str,
     /// The first DLL that exports it, without extension.
     pub dll: &'static str,
     /// The glue that its thunk calls.
@@ -78,6 +80,9 @@ pub struct Data {
     /// Initialises the zeroed memory at the address.
     pub init: fn(&Cx, u64),
 }
+
+/// Makes the descriptor of a function: what `#[shim]` leaves beside it as `SHIM_<name>`.
+pub type Descriptor = fn() -> Shim;
 
 /// What an export refers to.
 #[derive(Debug, Clone, Copy)]

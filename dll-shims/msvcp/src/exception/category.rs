@@ -46,12 +46,12 @@ static CLASS: Class = Class {
     virtual_base: false,
     offset: [0; 2],
     functions: &[
-        &SHIM_delete_category,
-        &SHIM_name,
-        &SHIM_message,
-        &SHIM_default_error_condition,
-        &SHIM_equivalent_code,
-        &SHIM_equivalent_condition,
+        SHIM_delete_category,
+        SHIM_name,
+        SHIM_message,
+        SHIM_default_error_condition,
+        SHIM_equivalent_code,
+        SHIM_equivalent_condition,
     ],
 };
 

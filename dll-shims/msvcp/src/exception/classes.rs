@@ -27,13 +27,13 @@ macro_rules! classes {
                     base: classes!(@base $($base)?),
                     virtual_base: false,
                     offset: [0; 2],
-                    functions: &[&SHIM_delete_exception, &SHIM_what],
+                    functions: &[SHIM_delete_exception, SHIM_what],
                 };
                 &CLASS
             },
             size: $size,
-            copy: &$copy,
-            destroy: &SHIM_destroy_exception,
+            copy: $copy,
+            destroy: SHIM_destroy_exception,
             bases: &[$(&$base $(, &$above)*)?],
         };
     )*};

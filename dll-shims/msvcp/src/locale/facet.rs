@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use transom_sdk::{Crt, Cx, Ptr, Shim, shim};
+use transom_sdk::{Crt, Cx, Descriptor, Ptr, shim};
 
 use crate::class::{self, Class};
 use crate::object::{self, Field, Object, Words};
@@ -19,7 +19,7 @@ pub(crate) static BASE: Class =
     Class { name: ".?AV_Facet_base@std@@", base: None, virtual_base: false, offset: [0; 2], functions: &[] };
 
 /// Every facet's virtual functions begin with these.
-pub(crate) const COUNTING: [&Shim; 3] = [&SHIM_delete_facet, &SHIM_incref, &SHIM_decref];
+pub(crate) const COUNTING: [Descriptor; 3] = [SHIM_delete_facet, SHIM_incref, SHIM_decref];
 
 pub(crate) static FACET: Class = Class {
     name: ".?AVfacet@locale@std@@",

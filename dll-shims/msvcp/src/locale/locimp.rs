@@ -24,7 +24,7 @@ static CLASS: Class = Class {
     base: Some(&facet::FACET),
     virtual_base: false,
     offset: [0; 2],
-    functions: &[&SHIM_delete_locimp, facet::COUNTING[1], facet::COUNTING[2]],
+    functions: &[SHIM_delete_locimp, facet::COUNTING[1], facet::COUNTING[2]],
 };
 
 /// The global and the classic locale.

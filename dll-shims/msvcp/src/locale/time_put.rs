@@ -29,7 +29,7 @@ static TIME_PUT: Class = Class {
     base: Some(&facet::FACET),
     virtual_base: false,
     offset: [0; 2],
-    functions: &[facet::COUNTING[0], facet::COUNTING[1], facet::COUNTING[2], &SHIM_do_put],
+    functions: &[facet::COUNTING[0], facet::COUNTING[1], facet::COUNTING[2], SHIM_do_put],
 };
 
 /// Makes the facet unless there is one; returns its category.

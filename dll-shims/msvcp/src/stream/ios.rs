@@ -61,7 +61,7 @@ static IOS_BASE: Class = Class {
     base: Some(&IOS_BASE_ROOT),
     virtual_base: false,
     offset: [0; 2],
-    functions: &[&SHIM_delete_ios],
+    functions: &[SHIM_delete_ios],
 };
 
 pub(super) static IOS: Class = Class {
@@ -69,7 +69,7 @@ pub(super) static IOS: Class = Class {
     base: Some(&IOS_BASE),
     virtual_base: false,
     offset: [0; 2],
-    functions: &[&SHIM_delete_ios],
+    functions: &[SHIM_delete_ios],
 };
 
 /// How a stream writes: its flags, and the precision and width that were set.

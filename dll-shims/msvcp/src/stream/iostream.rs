@@ -17,7 +17,7 @@ static IOSTREAM: Class = Class {
     base: Some(&ios::IOS),
     virtual_base: true,
     offset: [0x20, 0x20],
-    functions: &[&SHIM_delete_iostream],
+    functions: &[SHIM_delete_iostream],
 };
 
 const BASES: &str =

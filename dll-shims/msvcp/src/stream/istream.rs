@@ -18,7 +18,7 @@ pub(super) static ISTREAM: Class = Class {
     base: Some(&ios::IOS),
     virtual_base: true,
     offset: [0x18, 0x18],
-    functions: &[&SHIM_delete_istream],
+    functions: &[SHIM_delete_istream],
 };
 
 const BASES: &str = "??_8?$basic_istream@DU?$char_traits@D@std@@@std@@7B@";

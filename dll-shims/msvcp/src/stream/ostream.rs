@@ -17,7 +17,7 @@ pub(super) static OSTREAM: Class = Class {
     base: Some(&ios::IOS),
     virtual_base: true,
     offset: [0x08, 0x10],
-    functions: &[&SHIM_delete_ostream],
+    functions: &[SHIM_delete_ostream],
 };
 
 /// The table of bases: where the table's pointer is in the object, and where `basic_ios` is, both seen from that pointer.

@@ -1,6 +1,6 @@
 //! `cin`, `cout`, `cerr`, `clog`: streams on the C runtime's, so that both can be used at once.
 
-use transom_sdk::{Crt, Cx, Ptr, Shim, data, mem, shim};
+use transom_sdk::{Crt, Cx, Descriptor, Ptr, data, mem, shim};
 
 use super::buffer::{self, BUFFER, EOF};
 use super::ios::flag;
@@ -15,7 +15,7 @@ const OUTPUT: u32 = 1;
 const ERRORS: u32 = 2;
 
 /// What a buffer inherits, by slot.
-const fn inherited(slot: usize) -> &'static Shim {
+const fn inherited(slot: usize) -> Descriptor {
     BUFFER.functions[slot]
 }
 
@@ -26,19 +26,19 @@ static FILE_BUFFER: Class = Class {
     offset: [0; 2],
     functions: &[
         inherited(0),
-        &SHIM_lock,
-        &SHIM_unlock,
-        &SHIM_overflow,
-        &SHIM_pbackfail,
+        SHIM_lock,
+        SHIM_unlock,
+        SHIM_overflow,
+        SHIM_pbackfail,
         inherited(5),
-        &SHIM_underflow,
-        &SHIM_uflow,
-        &SHIM_xsgetn,
-        &SHIM_xsputn,
+        SHIM_underflow,
+        SHIM_uflow,
+        SHIM_xsgetn,
+        SHIM_xsputn,
         inherited(10),
         inherited(11),
         inherited(12),
-        &SHIM_sync,
+        SHIM_sync,
         inherited(14),
     ],
 };

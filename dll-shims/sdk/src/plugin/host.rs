@@ -155,6 +155,7 @@ mod tests {
     const fn shim(name: &'static str, doc: &'static str) -> Shim {
         Shim {
             name,
+            exported: name,
             dll: "a",
             entry: nothing,
             parameters: |_| {},
