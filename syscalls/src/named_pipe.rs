@@ -5,7 +5,7 @@
 //! sockets. For clients of other processes the name is also an abstract socket address of the user's, which the first instance
 //! listens at; they wait in its backlog until [`FileObject::connect_pipe`] takes them.
 //!
-//! Pipes are byte streams: message mode is not kept.
+//! The sockets are streams, or for message pipes of the kind that keeps packets apart (`file::messages`).
 
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -18,6 +18,7 @@ use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
+use crate::file::messages::{pair, socket_kind};
 use crate::file::{FileObject, Files};
 use crate::path::fold::upcase;
 use crate::status::{Result, Status};
@@ -37,6 +38,8 @@ pub struct NewPipe {
     pub instances: u32,
     /// Whether it must be the first.
     pub first: bool,
+    /// Whether writes stay apart (`PIPE_TYPE_MESSAGE`).
+    pub messages: bool,
 }
 
 const LISTENING: u8 = 0;
@@ -47,6 +50,7 @@ const DISCONNECTED: u8 = 2;
 #[derive(Debug)]
 pub struct Instance {
     name: Option<Arc<Name>>,
+    messages: bool,
     state: AtomicU8,
     /// The access of the client end.
     client_access: u32,
@@ -56,6 +60,7 @@ pub struct Instance {
 struct Name {
     listener: UnixListener,
     most: u32,
+    messages: bool,
     instances: Mutex<Vec<Weak<FileObject>>>,
 }
 
@@ -81,9 +86,9 @@ fn address(key: &[u16]) -> Result<SocketAddr> {
     Ok(SocketAddr::from_abstract_name(format!("transom-pipe-{user}-{hash:016x}-{shown}"))?)
 }
 
-fn lone_socket() -> Result<OwnedFd> {
+fn lone_socket(messages: bool) -> Result<OwnedFd> {
     // SAFETY: makes a new descriptor.
-    let fd = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    let fd = unsafe { libc::socket(libc::AF_UNIX, socket_kind(messages), 0) };
     if fd < 0 {
         return Err(Status::last_errno());
     }
@@ -97,11 +102,11 @@ fn options(overlapped: bool) -> u32 {
 
 /// Listens at an address. One that is in use may be that of a pipe whose last end is just being closed, by another thread of
 /// this process: then it is free in a moment.
-fn listen(address: &SocketAddr) -> Result<UnixListener> {
+fn listen(address: &SocketAddr, messages: bool) -> Result<UnixListener> {
     const TRIES: u32 = 20;
     let mut tries = 0;
     loop {
-        match UnixListener::bind_addr(address) {
+        match bind(address, messages) {
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && tries < TRIES => {
                 tries += 1;
                 let soon = Deadline::Monotonic(monotonic_now() + 500_000);
@@ -113,6 +118,65 @@ fn listen(address: &SocketAddr) -> Result<UnixListener> {
             other => return Ok(other?),
         }
     }
+}
+
+/// A listener at an address.
+fn bind(address: &SocketAddr, messages: bool) -> std::io::Result<UnixListener> {
+    const BACKLOG: libc::c_int = 128;
+    if !messages {
+        return UnixListener::bind_addr(address);
+    }
+    let failed = |_: Status| std::io::Error::last_os_error();
+    let socket = lone_socket(true).map_err(failed)?;
+    let (raw, len) = raw_address(address);
+    // SAFETY: an address of this length.
+    unsafe {
+        let bound = libc::bind(socket.as_raw_fd(), (&raw const raw).cast(), len);
+        if bound != 0 || libc::listen(socket.as_raw_fd(), BACKLOG) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+    }
+    Ok(socket.into())
+}
+
+/// An abstract address as Linux takes it.
+fn raw_address(address: &SocketAddr) -> (libc::sockaddr_un, libc::socklen_t) {
+    // SAFETY: zeros are a valid value of the plain structure.
+    let mut raw: libc::sockaddr_un = unsafe { core::mem::zeroed() };
+    raw.sun_family = libc::sa_family_t::try_from(libc::AF_UNIX).unwrap_or(0);
+    let name = address.as_abstract_name().unwrap_or_default();
+    // The path of an abstract address begins with a zero.
+    for (to, from) in raw.sun_path[1..].iter_mut().zip(name) {
+        *to = from.cast_signed();
+    }
+    let len = core::mem::offset_of!(libc::sockaddr_un, sun_path) + 1 + name.len();
+    (raw, libc::socklen_t::try_from(len).unwrap_or(0))
+}
+
+/// Connects to the pipe at an address, of whichever kind it is.
+fn connect(address: &SocketAddr) -> std::io::Result<OwnedFd> {
+    match UnixStream::connect_addr(address) {
+        // Sockets of the other kind have addresses of their own.
+        Err(e) if e.raw_os_error() == Some(libc::ECONNREFUSED) => {
+            let socket = lone_socket(true).map_err(|_| std::io::Error::last_os_error())?;
+            let (raw, len) = raw_address(address);
+            // SAFETY: an address of this length.
+            match unsafe { libc::connect(socket.as_raw_fd(), (&raw const raw).cast(), len) } {
+                0 => Ok(socket),
+                _ => Err(std::io::Error::last_os_error()),
+            }
+        }
+        other => other.map(OwnedFd::from),
+    }
+}
+
+/// Whether somebody listens at an address. Connecting would tell, too, but the server would take that for a client.
+fn is_served(address: &SocketAddr) -> bool {
+    let listed = std::fs::read("/proc/net/unix").unwrap_or_default();
+    let name = address.as_abstract_name().unwrap_or_default();
+    listed
+        .split(|b| *b == b'\n')
+        .any(|line| line.strip_suffix(name).is_some_and(|rest| rest.ends_with(b" @")))
 }
 
 impl Name {
@@ -138,8 +202,10 @@ impl Files {
         client_access: u32,
     ) -> Result<Arc<FileObject>> {
         let name = name.map(|n| Self::name(n, new)).transpose()?;
-        let instance = Instance { name: name.clone(), state: AtomicU8::new(LISTENING), client_access };
-        let file = FileObject::socket(self, lone_socket()?, new.access, options(new.overlapped))?;
+        let messages = new.messages;
+        let instance =
+            Instance { name: name.clone(), messages, state: AtomicU8::new(LISTENING), client_access };
+        let file = FileObject::socket(self, lone_socket(messages)?, new.access, options(new.overlapped))?;
         file.set_instance(instance);
         if let Some(name) = name {
             lock(&name.instances).push(Arc::downgrade(&file));
@@ -152,7 +218,7 @@ impl Files {
         let mut names = lock(&NAMES);
         let names = names.get_or_insert_default();
         if let Some(known) = names.get(&key).and_then(Weak::upgrade) {
-            if new.first {
+            if new.first || new.messages != known.messages {
                 return Err(Status(f::STATUS_ACCESS_DENIED));
             }
             if known.most < UNLIMITED && known.live().len() >= known.most as usize {
@@ -160,9 +226,14 @@ impl Files {
             }
             return Ok(known);
         }
-        let listener = listen(&address(&key)?)?;
+        let listener = listen(&address(&key)?, new.messages)?;
         listener.set_nonblocking(true)?;
-        let made = Arc::new(Name { listener, most: new.instances, instances: Mutex::default() });
+        let made = Arc::new(Name {
+            listener,
+            most: new.instances,
+            messages: new.messages,
+            instances: Mutex::default(),
+        });
         names.retain(|_, n| n.strong_count() > 0);
         names.insert(key, Arc::downgrade(&made));
         Ok(made)
@@ -186,14 +257,14 @@ impl Files {
             let server = free.ok_or(Status(f::STATUS_PIPE_NOT_AVAILABLE))?;
             return self.open_pipe_of(&server, access, overlapped);
         }
-        let stream = UnixStream::connect_addr(&address(&key)?).map_err(|e| match e.kind() {
+        let stream = connect(&address(&key)?).map_err(|e| match e.kind() {
             std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => {
                 Status(f::STATUS_OBJECT_NAME_NOT_FOUND)
             }
             std::io::ErrorKind::WouldBlock => Status(f::STATUS_PIPE_NOT_AVAILABLE),
             _ => e.into(),
         })?;
-        FileObject::socket(self, stream.into(), access, options(overlapped))
+        FileObject::socket(self, stream, access, options(overlapped))
     }
 
     /// Opens the client end of this very server end.
@@ -216,10 +287,10 @@ impl Files {
         {
             return Err(Status(f::STATUS_PIPE_NOT_AVAILABLE));
         }
-        let (ours, theirs) = UnixStream::pair()?;
-        server.replace_descriptor(&ours.into())?;
+        let (ours, theirs) = pair(instance.messages)?;
+        server.replace_descriptor(&ours)?;
         server.connected();
-        FileObject::socket(self, theirs.into(), access, options(overlapped))
+        FileObject::socket(self, theirs, access, options(overlapped))
     }
 
     /// Whether a pipe of this name has an instance that listens, waiting for one until the deadline.
@@ -233,7 +304,7 @@ impl Files {
             let known = lock(&NAMES).as_ref().and_then(|n| n.get(&key)).and_then(Weak::upgrade);
             let Some(known) = known else {
                 // Another process's: its backlog takes clients.
-                let there = UnixStream::connect_addr(&address(&key)?).is_ok();
+                let there = is_served(&address(&key)?);
                 return if there { Ok(()) } else { Err(Status(f::STATUS_OBJECT_NAME_NOT_FOUND)) };
             };
             if known.live().iter().any(|i| i.instance().is_some_and(Instance::is_listening)) {
@@ -249,6 +320,11 @@ impl Files {
 }
 
 impl Instance {
+    /// The most instances of its name.
+    pub(crate) fn most(&self) -> u32 {
+        self.name.as_ref().map_or(1, |name| name.most)
+    }
+
     fn is_listening(&self) -> bool {
         self.state.load(Ordering::Acquire) == LISTENING
     }
@@ -273,6 +349,9 @@ impl FileObject {
             }
             if self.is_overlapped() {
                 return Err(Status(f::STATUS_PENDING));
+            }
+            if self.is_nowait() {
+                return Err(Status(f::STATUS_PIPE_LISTENING));
             }
             // A client of this process does not come through the listener: looked for now and then.
             let step = Deadline::Monotonic(monotonic_now() + 2_000_000);
@@ -315,7 +394,7 @@ impl FileObject {
     /// `STATUS_INVALID_PARAMETER` for a client end.
     pub fn disconnect_pipe(&self) -> Result<()> {
         let instance = self.instance().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
-        self.replace_descriptor(&lone_socket()?)?;
+        self.replace_descriptor(&lone_socket(instance.messages)?)?;
         instance.state.store(DISCONNECTED, Ordering::Release);
         Ok(())
     }

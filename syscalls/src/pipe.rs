@@ -4,7 +4,9 @@
 //! (`ERROR_BROKEN_PIPE`) once it is empty; writing to what no one reads is `STATUS_PIPE_CLOSING`
 //! (`ERROR_NO_DATA`). Named pipes do not live here.
 
+use crate::file::messages::{Messages, next_size};
 use crate::file::{FileObject, Files, GuestRange, Sort};
+use crate::named_pipe::Instance;
 use crate::status::{Result, Status};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -25,12 +27,14 @@ pub struct Peek {
     pub copied: usize,
     /// Bytes that can be read.
     pub available: usize,
+    /// Bytes of the first message that were not copied, of a message pipe.
+    pub left: usize,
 }
 
 /// What `GetNamedPipeInfo` reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PipeInfo {
-    /// `PIPE_CLIENT_END` or `PIPE_SERVER_END`, and `PIPE_TYPE_BYTE`.
+    /// `PIPE_CLIENT_END` or `PIPE_SERVER_END`, and `PIPE_TYPE_BYTE` or `PIPE_TYPE_MESSAGE`.
     pub flags: u32,
     /// Bytes the pipe holds.
     pub buffer: u32,
@@ -68,7 +72,8 @@ impl FileObject {
         if self.access() & fs::FILE_READ_DATA == 0 {
             return Err(Status(f::STATUS_ACCESS_DENIED));
         }
-        let available = self.available()?;
+        let rest = self.messages().map_or(0, Messages::rest_len);
+        let available = rest + self.queued()?;
         if available == 0 {
             let mut fds = [PollFd::new(self.fd(), PollFlags::POLLIN)];
             poll(&mut fds, PollTimeout::ZERO)?;
@@ -76,17 +81,18 @@ impl FileObject {
             let over = events.intersects(PollFlags::POLLHUP | PollFlags::POLLERR);
             return if over { Err(Status(f::STATUS_PIPE_BROKEN)) } else { Ok(Peek::default()) };
         }
+        let message = match self.messages() {
+            None => 0,
+            Some(_) if rest == 0 => next_size(self.descriptor())?.unwrap_or(0),
+            Some(_) => rest,
+        };
         let len = into.len.min(available);
-        let copied = if len == 0 { 0 } else { self.copy_ahead(GuestRange { len, ..into })? };
-        Ok(Peek { copied, available })
-    }
-
-    /// Bytes that can be read at once.
-    fn available(&self) -> Result<usize> {
-        let mut count: libc::c_int = 0;
-        // SAFETY: the request writes one int.
-        Errno::result(unsafe { libc::ioctl(self.fd().as_raw_fd(), libc::FIONREAD, &raw mut count) })?;
-        Ok(usize::try_from(count).unwrap_or(0))
+        let copied = match self.messages() {
+            _ if len == 0 => 0,
+            Some(messages) if rest > 0 => messages.peek_rest(into)?,
+            _ => self.copy_ahead(GuestRange { len, ..into })?,
+        };
+        Ok(Peek { copied, available, left: message.saturating_sub(copied) })
     }
 
     /// Copies from the head of a pipe or socket, leaving the data there.
@@ -123,33 +129,54 @@ impl FileObject {
         } else {
             pipes::PIPE_CLIENT_END
         };
-        Ok(PipeInfo { flags: end | pipes::PIPE_TYPE_BYTE, buffer, max_instances: 1 })
+        let end = match (self.is_socket(), self.instance()) {
+            (false, _) => end,
+            (true, Some(_)) => pipes::PIPE_SERVER_END,
+            (true, None) => pipes::PIPE_CLIENT_END,
+        };
+        let kind = if self.messages().is_some() { pipes::PIPE_TYPE_MESSAGE } else { pipes::PIPE_TYPE_BYTE };
+        let max_instances = self.instance().map_or(1, Instance::most);
+        Ok(PipeInfo { flags: end | kind, buffer, max_instances })
     }
 
-    /// `PIPE_WAIT` or `PIPE_NOWAIT`, with `PIPE_READMODE_BYTE`. Source: `GetNamedPipeHandleStateW`.
+    /// `PIPE_WAIT` or `PIPE_NOWAIT`, with `PIPE_READMODE_BYTE` or `PIPE_READMODE_MESSAGE`. Source: `GetNamedPipeHandleStateW`.
     ///
     /// # Errors
     /// `STATUS_INVALID_DEVICE_REQUEST` if it is no pipe.
     pub fn pipe_mode(&self) -> Result<u32> {
         self.require_pipe()?;
-        Ok(pipes::PIPE_READMODE_BYTE | if self.is_nowait() { pipes::PIPE_NOWAIT } else { pipes::PIPE_WAIT })
+        let by_message = self.messages().is_some_and(Messages::reads_by_message);
+        let read = if by_message { pipes::PIPE_READMODE_MESSAGE } else { pipes::PIPE_READMODE_BYTE };
+        Ok(read | if self.is_nowait() { pipes::PIPE_NOWAIT } else { pipes::PIPE_WAIT })
     }
 
-    /// Sets `PIPE_WAIT` or `PIPE_NOWAIT`. Source: `SetNamedPipeHandleState`.
+    /// Sets `PIPE_WAIT` or `PIPE_NOWAIT`, and the read mode. Source: `SetNamedPipeHandleState`.
     ///
     /// # Errors
-    /// `STATUS_INVALID_DEVICE_REQUEST` if it is no pipe; `STATUS_INVALID_PARAMETER` for message mode, which
-    /// anonymous pipes do not have.
+    /// `STATUS_INVALID_DEVICE_REQUEST` if it is no pipe; `STATUS_INVALID_PARAMETER` for message mode of a pipe
+    /// that carries bytes.
     pub fn set_pipe_mode(&self, mode: u32) -> Result<()> {
         self.require_pipe()?;
-        if mode & !pipes::PIPE_NOWAIT != 0 {
+        let by_message = mode & pipes::PIPE_READMODE_MESSAGE != 0;
+        if mode & !(pipes::PIPE_NOWAIT | pipes::PIPE_READMODE_MESSAGE) != 0
+            || (by_message && self.messages().is_none())
+        {
             return Err(Status(f::STATUS_INVALID_PARAMETER));
         }
+        if let Some(messages) = self.messages() {
+            messages.set_reads_by_message(by_message);
+        }
         let nowait = mode & pipes::PIPE_NOWAIT != 0;
-        let mut flags = OFlag::from_bits_retain(fcntl(self.fd(), FcntlArg::F_GETFL)?);
-        flags.set(OFlag::O_NONBLOCK, nowait);
-        fcntl(self.fd(), FcntlArg::F_SETFL(flags))?;
+        self.make_nonblocking(nowait)?;
         self.set_nowait(nowait);
+        Ok(())
+    }
+
+    /// Has Linux wait, or not.
+    pub(crate) fn make_nonblocking(&self, nonblocking: bool) -> Result<()> {
+        let mut flags = OFlag::from_bits_retain(fcntl(self.fd(), FcntlArg::F_GETFL)?);
+        flags.set(OFlag::O_NONBLOCK, nonblocking);
+        fcntl(self.fd(), FcntlArg::F_SETFL(flags))?;
         Ok(())
     }
 
@@ -218,8 +245,8 @@ mod tests {
         let mut buffer = [0u8; 4];
         assert_eq!(reader.peek(GuestRange::of(&mut buffer)), Ok(Peek::default()));
         put(&writer, b"abcdef").expect("room");
-        assert_eq!(reader.peek(GuestRange::new(0, 0)), Ok(Peek { copied: 0, available: 6 }));
-        assert_eq!(reader.peek(GuestRange::of(&mut buffer)), Ok(Peek { copied: 4, available: 6 }));
+        assert_eq!(reader.peek(GuestRange::new(0, 0)), Ok(Peek { copied: 0, available: 6, left: 0 }));
+        assert_eq!(reader.peek(GuestRange::of(&mut buffer)), Ok(Peek { copied: 4, available: 6, left: 0 }));
         assert_eq!(&buffer, b"abcd");
         assert_eq!(reader.peek(GuestRange::new(16, 4)), Err(Status(f::STATUS_ACCESS_VIOLATION)));
         assert_eq!(writer.peek(GuestRange::new(0, 0)), Err(Status(f::STATUS_ACCESS_DENIED)));

@@ -118,6 +118,9 @@ impl FileObject {
             return socket.receive(&[into], &Message::default()).map(|done| done.bytes);
         }
         self.need_client()?;
+        if let Some(messages) = self.messages() {
+            return self.receive(messages, into);
+        }
         self.check_locks(into.len, position, false)?;
         let fd = self.fd().as_raw_fd();
         let done = match self.offset(position)? {
@@ -393,7 +396,7 @@ impl FileObject {
 }
 
 /// Waits until an inherited non-blocking descriptor is ready: Windows' files block.
-fn wait_ready(fd: BorrowedFd<'_>, ready: PollFlags) {
+pub(super) fn wait_ready(fd: BorrowedFd<'_>, ready: PollFlags) {
     let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: ready.bits(), revents: 0 };
     // Whatever poll says, the next attempt (or what interrupts it) tells.
     // SAFETY: one pollfd, no time limit, no signal mask.

@@ -45,6 +45,7 @@ mod info;
 mod inherit;
 mod io;
 mod lock;
+pub(crate) mod messages;
 pub mod meta;
 pub mod notify;
 mod object;

@@ -7,6 +7,7 @@
 use super::completion::Completions;
 use super::find::Find;
 use super::lock::Owner;
+use super::messages::Messages;
 use super::meta::{self, Sort};
 use super::notify::DirectoryWatch;
 use super::pending::PendingList;
@@ -58,6 +59,8 @@ pub struct FileObject {
     instance: OnceLock<Instance>,
     /// Whether the descriptor is a socket: an end of a named pipe.
     socket: bool,
+    /// Message mode, of a pipe whose writes stay apart.
+    pub(super) messages: Option<Messages>,
     pending: PendingList,
     /// What makes the file a socket of the program's.
     endpoint: OnceLock<Box<Socket>>,
@@ -95,6 +98,7 @@ impl FileObject {
             nowait: AtomicBool::new(false),
             instance: OnceLock::new(),
             socket: false,
+            messages: None,
             pending: PendingList::default(),
             endpoint: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -117,6 +121,7 @@ impl FileObject {
     pub(crate) fn socket(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Result<Arc<Self>> {
         let mut this = Self::new(files, fd, Sort::Pipe, access, options, None)?;
         this.socket = true;
+        this.messages = Messages::of(this.descriptor());
         Ok(Arc::new(this))
     }
 
@@ -165,6 +170,12 @@ impl FileObject {
         // SAFETY: dup3 replaces a descriptor that this object owns.
         if unsafe { libc::dup3(by.as_raw_fd(), self.descriptor(), libc::O_CLOEXEC) } < 0 {
             return Err(Status::last_errno());
+        }
+        if let Some(messages) = &self.messages {
+            messages.renew(self.descriptor());
+        }
+        if self.is_nowait() {
+            self.make_nonblocking(true)?;
         }
         Ok(())
     }

@@ -29,6 +29,17 @@ pub enum Operation {
     Connect,
 }
 
+impl Operation {
+    /// Bytes that it is to move.
+    #[must_use]
+    pub fn size(self) -> usize {
+        match self {
+            Self::Read(_, len) | Self::Write(_, len) => len,
+            Self::Connect => 0,
+        }
+    }
+}
+
 /// Operations of a file that have not ended.
 #[derive(Default)]
 pub(super) struct PendingList(Mutex<Vec<Entry>>);
@@ -82,7 +93,10 @@ fn part(at: u64, len: usize) -> GuestRange {
 }
 
 /// One try, without waiting; `None` if it would wait.
-fn attempt(fd: RawFd, operation: Operation) -> Option<Result<usize>> {
+fn attempt(file: &FileObject, fd: RawFd, operation: Operation) -> Option<Result<usize>> {
+    if let (Operation::Read(at, len), Some(messages)) = (operation, file.messages()) {
+        return messages.try_receive(fd, part(at, len));
+    }
     // SAFETY: the kernel checks the guest's range, and writes nowhere else.
     let n = unsafe {
         match operation {
@@ -154,7 +168,7 @@ impl FileObject {
         let mut done = 0;
         let mut rest = operation;
         loop {
-            match (attempt(self.descriptor(), rest), rest) {
+            match (attempt(self, self.descriptor(), rest), rest) {
                 (Some(Ok(n)), Operation::Write(at, len)) if n < len => {
                     done += n;
                     rest = Operation::Write(at + n as u64, len - n);
@@ -199,7 +213,7 @@ impl FileObject {
                     Ok(false) => None,
                     Err(e) => Some(Err(e)),
                 },
-                _ => attempt(fd, rest),
+                _ => attempt(&file, fd, rest),
             };
             let end = match (end, rest) {
                 (None, _) => return After::Keep,

@@ -1,7 +1,7 @@
 //! `namedpipeapi.h`: named pipes, and questions about any pipe. Anonymous pipes are made in `fileapi`.
 
 use transom_sdk::{Cx, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};
-use transom_syscalls::file::{GuestRange, Operation};
+use transom_syscalls::file::{GuestRange, Operation, Position};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::named_pipe::NewPipe;
 use transom_syscalls::path::Target;
@@ -9,7 +9,7 @@ use transom_syscalls::wait::{Deadline, monotonic_now};
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::Pipes as p;
 
-use super::fileapi::{Overlapped, overlapped, range};
+use super::fileapi::{self, Overlapped, overlapped, range};
 use super::synchapi::{SecurityAttributes, handle_flags};
 
 /// What follows `\\.\pipe\` in a pipe's name.
@@ -31,7 +31,7 @@ pub(crate) fn rights(mode: u32) -> (u32, u32) {
 }
 
 /// Creates an instance of a named pipe.
-#[shim(kernel32, ansi, fails = -1, partial = "message pipes do not keep their messages apart")]
+#[shim(kernel32, ansi, fails = -1)]
 fn CreateNamedPipeW(
     cx: &Cx,
     name: WStr,
@@ -46,18 +46,24 @@ fn CreateNamedPipeW(
     if open_mode & fs::PIPE_ACCESS_DUPLEX == 0 || instances == 0 || instances > p::PIPE_UNLIMITED_INSTANCES {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
-    let name = pipe_name(cx, name)?;
-    if pipe_mode & p::PIPE_TYPE_MESSAGE != 0 {
-        log::warn!("a pipe that was to keep messages apart is a stream of bytes");
+    let messages = pipe_mode & p::PIPE_TYPE_MESSAGE != 0;
+    let handle_mode = pipe_mode & (p::PIPE_READMODE_MESSAGE | p::PIPE_NOWAIT);
+    if !messages && pipe_mode & p::PIPE_READMODE_MESSAGE != 0 {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
+    let name = pipe_name(cx, name)?;
     let (access, client_access) = rights(open_mode);
     let new = NewPipe {
         access,
         overlapped: open_mode & fs::FILE_FLAG_OVERLAPPED != 0,
         instances,
         first: open_mode & fs::FILE_FLAG_FIRST_PIPE_INSTANCE != 0,
+        messages,
     };
     let pipe = cx.files().create_named_pipe(Some(&name), new, client_access)?;
+    if handle_mode != 0 {
+        pipe.set_pipe_mode(handle_mode)?;
+    }
     let flags = handle_flags(cx, attributes)?;
     Ok(cx.handles().insert(pipe, access, flags)?.into())
 }
@@ -136,7 +142,7 @@ fn PeekNamedPipe(
     let into = if buffer.is_null() { GuestRange::new(0, 0) } else { range(buffer, size) };
     let peek = pipe.peek(into)?;
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    for (out, value) in [(read, peek.copied), (available, peek.available), (left, 0)] {
+    for (out, value) in [(read, peek.copied), (available, peek.available), (left, peek.left)] {
         if let Some(out) = out {
             out.write(cx, count(value))?;
         }
@@ -145,7 +151,7 @@ fn PeekNamedPipe(
 }
 
 /// Sets the read mode and the blocking mode of a pipe.
-#[shim(kernel32, partial = "no message mode")]
+#[shim(kernel32)]
 fn SetNamedPipeHandleState(
     cx: &Cx,
     pipe: Handle,
@@ -210,4 +216,55 @@ fn GetNamedPipeInfo(
 fn GetNamedPipeClientProcessId(cx: &Cx, pipe: Handle, id: Out<u32>) -> Win32<()> {
     let peer = cx.file(pipe)?.pipe_peer()?;
     Ok(id.write(cx, peer)?)
+}
+
+/// Writes a message to a message pipe and reads one from it.
+#[shim(kernel32)]
+fn TransactNamedPipe(
+    cx: &Cx,
+    pipe: Handle,
+    question: Ptr<u8>,
+    question_size: u32,
+    answer: Ptr<u8>,
+    answer_size: u32,
+    read: Option<Out<u32>>,
+    at: Ptr<Overlapped>,
+) -> Win32<()> {
+    let file = cx.file(pipe)?.to_arc();
+    if file.pipe_mode()? & p::PIPE_READMODE_MESSAGE == 0 {
+        return Err(WinError::Code(f::ERROR_BAD_PIPE));
+    }
+    file.write(range(question, question_size), Position::Current)?;
+    drop(file);
+    fileapi::ReadFile(cx, pipe, answer, answer_size, read, at)
+}
+
+/// Connects to a message pipe (and waits if an instance is not available), writes to and reads from it, and closes it.
+#[shim(kernel32, ansi)]
+fn CallNamedPipeW(
+    cx: &Cx,
+    name: WStr,
+    question: Ptr<u8>,
+    question_size: u32,
+    answer: Ptr<u8>,
+    answer_size: u32,
+    read: Option<Out<u32>>,
+    timeout: u32,
+) -> Win32<()> {
+    let (text, access) = (pipe_name(cx, name)?, fs::FILE_GENERIC_READ | fs::FILE_GENERIC_WRITE);
+    let pipe = match cx.files().open_named_pipe(&text, access, false) {
+        Err(status) if status.0 == f::STATUS_PIPE_NOT_AVAILABLE && timeout != p::NMPWAIT_NOWAIT => {
+            WaitNamedPipeW(cx, name, timeout)?;
+            cx.files().open_named_pipe(&text, access, false)?
+        }
+        opened => opened?,
+    };
+    pipe.set_pipe_mode(p::PIPE_READMODE_MESSAGE)?;
+    pipe.write(range(question, question_size), Position::Current)?;
+    let end = pipe.read(range(answer, answer_size), Position::Current);
+    if let Some(out) = read {
+        out.write(cx, fileapi::moved(end, answer_size))?;
+    }
+    end?;
+    Ok(())
 }

@@ -8,11 +8,12 @@ use transom_syscalls::handle::{HandleFlags, Ref};
 use transom_syscalls::named_pipe::NewPipe;
 use windows_sys::Wdk::Storage::FileSystem as class;
 use windows_sys::Win32::Storage::FileSystem as fs;
+use windows_sys::Win32::System::Pipes as pipes;
 
 use super::objects::ObjectAttributes;
 use super::probe::{fault, get, put, status, word};
 use super::strings::UnicodeString;
-use crate::kernel32::fileapi::{overlapped, range};
+use crate::kernel32::fileapi::{moved, overlapped, range};
 use crate::kernel32::namedpipeapi::file_access;
 
 /// IO_STATUS_BLOCK.
@@ -95,10 +96,7 @@ fn below_pipes(name: &[u16]) -> Option<Vec<u16>> {
 }
 
 /// Creates a server end of a named pipe, or of one without a name (below the root of pipes, with an empty name).
-#[shim(
-    ntdll(NtCreateNamedPipeFile, ZwCreateNamedPipeFile),
-    partial = "message pipes do not keep their messages apart"
-)]
+#[shim(ntdll(NtCreateNamedPipeFile, ZwCreateNamedPipeFile))]
 fn NtCreateNamedPipeFile(
     cx: &Cx,
     out: Out<Handle>,
@@ -108,9 +106,9 @@ fn NtCreateNamedPipeFile(
     share: u32,
     disposition: u32,
     options: u32,
-    _kind: u32,
-    _read_mode: u32,
-    _completion: u32,
+    kind: u32,
+    read_mode: u32,
+    completion: u32,
     instances: u32,
     _in_quota: u32,
     _out_quota: u32,
@@ -134,8 +132,16 @@ fn NtCreateNamedPipeFile(
         overlapped: options & (class::FILE_SYNCHRONOUS_IO_ALERT | class::FILE_SYNCHRONOUS_IO_NONALERT) == 0,
         instances: instances.min(transom_syscalls::named_pipe::UNLIMITED),
         first: disposition == class::FILE_CREATE,
+        messages: kind & class::FILE_PIPE_MESSAGE_TYPE != 0,
     };
     let pipe = cx.files().create_named_pipe((!name.is_empty()).then_some(&name), new, client)?;
+    let mut mode = if completion & class::FILE_PIPE_COMPLETE_OPERATION != 0 { pipes::PIPE_NOWAIT } else { 0 };
+    if read_mode & class::FILE_PIPE_MESSAGE_MODE != 0 {
+        mode |= pipes::PIPE_READMODE_MESSAGE;
+    }
+    if mode != 0 {
+        pipe.set_pipe_mode(mode)?;
+    }
     let flags = HandleFlags::inheritable(given.attributes & f::OBJ_INHERIT != 0);
     let handle = cx.handles().insert(pipe, access, flags)?;
     put(cx, out.ptr(), handle.into())?;
@@ -311,11 +317,10 @@ pub(crate) struct IoEnd {
 }
 
 impl IoEnd {
-    fn of(result: Result<usize, transom_sdk::Status>) -> Self {
-        match result {
-            Ok(n) => Self { status: f::STATUS_SUCCESS, information: n as u64 },
-            Err(e) => Self { status: e.0, information: 0 },
-        }
+    /// That of an operation on `len` bytes.
+    fn of(result: Result<usize, transom_sdk::Status>, len: u32) -> Self {
+        let status = result.err().map_or(f::STATUS_SUCCESS, |e| e.0);
+        Self { status, information: moved(result, len).into() }
     }
 }
 
@@ -341,7 +346,7 @@ fn NtReadFile(
     if !routine.is_null() {
         return status(f::STATUS_NOT_SUPPORTED);
     }
-    let end = IoEnd::of(file.read(range(buffer, length), position(cx, offset)?));
+    let end = IoEnd::of(file.read(range(buffer, length), position(cx, offset)?), length);
     finish(cx, &file, event, context as u64, io, end)
 }
 
@@ -367,7 +372,7 @@ fn NtWriteFile(
     if !routine.is_null() {
         return status(f::STATUS_NOT_SUPPORTED);
     }
-    let end = IoEnd::of(file.write(range(buffer, length), position(cx, offset)?));
+    let end = IoEnd::of(file.write(range(buffer, length), position(cx, offset)?), length);
     finish(cx, &file, event, context as u64, io, end)
 }
 

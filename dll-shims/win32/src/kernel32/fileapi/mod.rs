@@ -11,7 +11,7 @@ pub(crate) mod paths;
 pub(crate) mod reopen;
 pub(crate) mod volumes;
 
-use transom_sdk::{Cx, Guest, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Guest, Handle, Out, Ptr, Status, WStr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::file::{FileObject, GuestRange, OpenRequest, Opened, Operation, Position};
 use transom_syscalls::handle::Ref;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -116,9 +116,18 @@ pub(crate) fn count32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// Bytes that a read of `len` has moved. One that a message was too long for has filled its buffer, though it counts as failed.
+pub(crate) fn moved(result: Result<usize, Status>, len: u32) -> u32 {
+    match result {
+        Ok(n) => count32(n),
+        Err(Status(f::STATUS_BUFFER_OVERFLOW)) => len,
+        Err(_) => 0,
+    }
+}
+
 /// Reads data from the specified file or input/output device.
 #[shim(kernel32)]
-fn ReadFile(
+pub(crate) fn ReadFile(
     cx: &Cx,
     file: Handle,
     buffer: Ptr<u8>,
@@ -141,10 +150,15 @@ fn ReadFile(
         // The end of a file is a success that reads nothing, unless an OVERLAPPED is there to say more.
         (Err(status), None) if status.0 == f::STATUS_END_OF_FILE => 0,
         (Err(status), Some(data)) => {
-            complete(cx, &file, overlapped, data, status.0, 0)?;
+            complete(cx, &file, overlapped, data, status.0, moved(Err(status), len) as usize)?;
             return Err(status.into());
         }
-        (Err(status), None) => return Err(status.into()),
+        (Err(status), None) => {
+            if let Some(out) = read {
+                out.write(cx, moved(Err(status), len))?;
+            }
+            return Err(status.into());
+        }
     };
     if let Some(data) = data {
         complete(cx, &file, overlapped, data, f::STATUS_SUCCESS, n)?;

@@ -10,7 +10,7 @@ use transom_syscalls::object::Object;
 use transom_syscalls::thread::{Apc, ApcKind, ThreadObject};
 use transom_syscalls::wait::{Alertable, Deadline, Event, Waited, wait_one};
 
-use super::{Overlapped, count32, place, range};
+use super::{Overlapped, count32, moved, place, range};
 use crate::kernel32::handleapi::real;
 use crate::kernel32::synchapi::{alert, deadline};
 
@@ -76,9 +76,14 @@ impl Notice {
 
     /// Tells the end. On any thread.
     pub(crate) fn tell(&self, result: Result<usize, Status>) {
+        self.tell_of(0, result);
+    }
+
+    /// Tells the end of a read or write of `len` bytes. On any thread.
+    fn tell_of(&self, len: usize, result: Result<usize, Status>) {
         match result {
             Ok(n) => self.tell_status(f::STATUS_SUCCESS, n as u64),
-            Err(e) => self.tell_status(e.0, 0),
+            Err(e) => self.tell_status(e.0, moved(result, count32(len)).into()),
         }
     }
 
@@ -124,11 +129,17 @@ pub(crate) fn begin(notice: Notice, operation: Operation) -> Result<Option<usize
     let file = Arc::clone(&notice.file);
     let words = notice.words;
     let later = notice.later();
-    match file.begin_operation(operation, words, move |end| later.tell(end)) {
+    let len = operation.size();
+    match file.begin_operation(operation, words, move |end| later.tell_of(len, end)) {
         None => Ok(None),
         Some(Ok(n)) => {
             notice.tell(Ok(n));
             Ok(Some(n))
+        }
+        // A warning: the operation is done, though not all of the message fitted.
+        Some(Err(e)) if e.0 == f::STATUS_BUFFER_OVERFLOW => {
+            notice.tell_of(len, Err(e));
+            Err(e)
         }
         Some(Err(e)) => {
             notice.put(e.0, 0);
@@ -146,7 +157,13 @@ pub(crate) fn begin_with(
     done: Option<Out<u32>>,
 ) -> Win32<()> {
     let data = at.read(cx)?;
-    match begin(Notice::of(cx, file, at, &data)?, operation)? {
+    let end = begin(Notice::of(cx, file, at, &data)?, operation);
+    if let (Err(Status(f::STATUS_BUFFER_OVERFLOW)), Operation::Read(_, len), Some(out)) =
+        (end, operation, done)
+    {
+        out.write(cx, count32(len))?;
+    }
+    match end? {
         None => Err(WinError::Code(f::ERROR_IO_PENDING)),
         Some(n) => {
             if let Some(out) = done {
