@@ -184,7 +184,8 @@ impl Name {
     fn live(&self) -> Vec<Arc<FileObject>> {
         let mut instances = lock(&self.instances);
         instances.retain(|i| i.strong_count() > 0);
-        instances.iter().filter_map(Weak::upgrade).collect()
+        // One whose handles are closed may be held for a moment by an operation that has just ended.
+        instances.iter().filter_map(Weak::upgrade).filter(|i| !i.is_closed()).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::registers::{read, write};
 /// An 80-bit register.
 type Extended = [u8; 10];
 
-fn put<T>(uc: *mut uc_engine, register: i32, value: &T) {
+pub(crate) fn put<T>(uc: *mut uc_engine, register: i32, value: &T) {
     let result = write(uc, register, value);
     debug_assert_eq!(result, Ok(()));
 }

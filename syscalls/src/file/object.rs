@@ -317,6 +317,11 @@ impl FileObject {
         }
     }
 
+    /// Whether its last handle was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// Ends the open's part in sharing, releases its locks, and deletes the file if that is due. Later calls
     /// do nothing.
     fn clean_up(&self) {
