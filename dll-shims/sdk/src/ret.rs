@@ -112,7 +112,7 @@ values! {
     u32, Int32, |v| v.into();
     i8, Int32, |v| i64::from(v).cast_unsigned();
     i16, Int32, |v| i64::from(v).cast_unsigned();
-    i32, Int32, |v| i64::from(v).cast_unsigned();
+    i32, Int32, |v| v.cast_unsigned().into();
     u64, Int64, |v| v;
     i64, Int64, |v| v.cast_unsigned();
     usize, Pointer, |v| v as u64;
@@ -178,6 +178,16 @@ macro_rules! float_ret {
 }
 float_ret!(f64, f32);
 
+/// The failure value as compiled code returns it: the upper half of the register is zero behind a 32-bit result, and callers
+/// that look at all of it (Go does) expect that.
+#[inline]
+fn failure(shape: Shape, fails: i64) -> u64 {
+    match shape {
+        Shape::Int32 | Shape::Bool => fails.cast_unsigned() & u64::from(u32::MAX),
+        _ => fails.cast_unsigned(),
+    }
+}
+
 impl<T: Value> Ret for Result<T, WinError> {
     const SHAPE: Shape = T::SHAPE;
     #[inline]
@@ -186,7 +196,7 @@ impl<T: Value> Ret for Result<T, WinError> {
             Ok(value) => value.put(frame, 1),
             Err(WinError::Code(code)) => {
                 cx.set_last_error(code);
-                put64(frame, fails.cast_unsigned());
+                put64(frame, failure(Self::SHAPE, fails));
             }
             Err(WinError::Fault(bad)) => cx.access_violation(bad),
         }
@@ -211,7 +221,7 @@ impl<T: Value> Ret for Result<T, CrtError> {
             Ok(value) => value.put(frame, 0),
             Err(CrtError::Errno(errno)) => {
                 cx.set_errno(errno);
-                put64(frame, fails.cast_unsigned());
+                put64(frame, failure(Self::SHAPE, fails));
             }
             Err(CrtError::Fault(bad)) => cx.access_violation(bad),
         }

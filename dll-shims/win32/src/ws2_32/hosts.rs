@@ -7,6 +7,7 @@ use transom_syscalls::socket::Address;
 use transom_syscalls::socket::names::{Entry, Hints, Key, lookup, names_of, protocol, service};
 use windows_sys::Win32::Networking::WinSock as ws;
 
+use super::area::Area;
 use super::winsock2::started;
 use super::{Winsock, fail};
 
@@ -52,41 +53,16 @@ struct HostBlock(Mutex<(u64, u64)>);
 #[derive(Default)]
 struct ServiceBlock(Mutex<(u64, u64)>);
 
-/// Bytes that are laid out behind a structure, with what has been put there.
-struct Area {
-    base: u64,
-    bytes: Vec<u8>,
-}
-
-impl Area {
-    /// Appends bytes; their address.
-    fn put(&mut self, bytes: &[u8]) -> u64 {
-        self.bytes.resize(self.bytes.len().next_multiple_of(8), 0);
-        let at = self.base + self.bytes.len() as u64;
-        self.bytes.extend(bytes);
-        at
-    }
-
-    fn text(&mut self, text: &[u8]) -> Ptr<u8> {
-        Ptr::new(self.put(&[text, &[0]].concat()))
-    }
-
-    /// Appends an array of pointers that ends with NULL.
-    fn list(&mut self, cx: &Cx, items: &[Vec<u8>]) -> Ptr<u8> {
-        let mut pointers: Vec<u64> = items.iter().map(|item| self.put(item)).collect();
-        pointers.push(0);
-        let size = Ptr::<u8>::SIZE[usize::from(cx.is_64())];
-        let bytes: Vec<u8> = pointers.iter().flat_map(|p| p.to_le_bytes()[..size].to_vec()).collect();
-        Ptr::new(self.put(&bytes))
-    }
-}
-
 /// Lays an answer out twice: once to learn its size, once where it goes.
 fn place<T: GuestData>(cx: &Cx, block: &Mutex<(u64, u64)>, fill: impl Fn(&mut Area) -> T) -> Win32<Ptr<u8>> {
-    let head = T::SIZE[usize::from(cx.is_64())].next_multiple_of(8) as u64;
-    let mut measured = Area { base: 0, bytes: Vec::new() };
-    fill(&mut measured);
-    let needed = head + measured.bytes.len() as u64;
+    let lay_out = |base: u64| {
+        let mut area = Area::new(cx, base);
+        let at = area.reserve::<T>(1);
+        let value = fill(&mut area);
+        area.set(at, &value);
+        area
+    };
+    let needed = lay_out(0).len() as u64;
     let mut block = block.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if block.1 < needed {
         let size = needed.max(1024);
@@ -97,10 +73,7 @@ fn place<T: GuestData>(cx: &Cx, block: &Mutex<(u64, u64)>, fill: impl Fn(&mut Ar
             let _ = cx.heaps().process().free(old.0);
         }
     }
-    let mut area = Area { base: block.0 + head, bytes: Vec::new() };
-    let value = fill(&mut area);
-    mem::copy_out(area.base, &area.bytes).ws()?;
-    Ptr::<T>::new(block.0).write(cx, value).ws()?;
+    lay_out(block.0).write().ws()?;
     Ok(Ptr::new(block.0))
 }
 
@@ -109,10 +82,10 @@ fn host(cx: &Cx, name: &[u8], family: u16, addresses: &[Vec<u8>]) -> Win32<Ptr<u
     let length = addresses.first().map_or(4, Vec::len);
     place(cx, &cx.local::<HostBlock>().0, |area| HostEnt {
         name: area.text(name),
-        aliases: area.list(cx, &[]),
+        aliases: area.list(&[]),
         family: i16::try_from(family).unwrap_or(0),
         length: i16::try_from(length).unwrap_or(0),
-        addresses: area.list(cx, addresses),
+        addresses: area.list(addresses),
     })
 }
 
@@ -174,14 +147,14 @@ fn put_service(cx: &Cx, entry: Option<Entry>) -> Win32<Ptr<u8>> {
     if cx.is_64() {
         return place(cx, block, |area| ServEnt64 {
             name: area.text(&entry.name),
-            aliases: area.list(cx, &aliases),
+            aliases: area.list(&aliases),
             protocol: area.text(&entry.protocol),
             port,
         });
     }
     place(cx, block, |area| ServEnt {
         name: area.text(&entry.name),
-        aliases: area.list(cx, &aliases),
+        aliases: area.list(&aliases),
         port,
         protocol: area.text(&entry.protocol),
     })
@@ -208,7 +181,7 @@ fn put_protocol(cx: &Cx, entry: Option<Entry>) -> Win32<Ptr<u8>> {
     let Some(entry) = entry else { return fail(ws::WSANO_DATA) };
     place(cx, &cx.local::<ServiceBlock>().0, |area| ProtoEnt {
         name: area.text(&entry.name),
-        aliases: area.list(cx, &terminated(&entry.aliases)),
+        aliases: area.list(&terminated(&entry.aliases)),
         number: i16::try_from(entry.number).unwrap_or(0),
     })
 }

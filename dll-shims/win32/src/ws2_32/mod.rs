@@ -4,6 +4,7 @@
 //! A bad address is WSAEFAULT to a socket function, not an access violation.
 
 pub(crate) mod addresses;
+pub(crate) mod area;
 pub(crate) mod control;
 pub(crate) mod events;
 pub(crate) mod hosts;
