@@ -2,7 +2,7 @@
 //!
 //! A handle value is `4 * (slot + 1)`; the two low bits are ignored, as in Windows. Pseudo-handles (the current
 //! process or thread) are resolved by the layer above and never reach the table. Objects themselves live in
-//! [`crate::object`]; what an access mask means is each service's own business, the table only compares bits.
+//! [`crate::object`]; what an access mask means is in [`crate::access`], the table compares bits.
 //!
 //! # Lookup without a lock
 //!
@@ -40,6 +40,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use windows_sys::Win32::Foundation as f;
 
+use crate::access;
 use crate::object::Object;
 use crate::status::{Result, Status};
 
@@ -277,11 +278,12 @@ impl HandleTable {
         Ok(pin)
     }
 
-    /// Adds a handle to the object.
+    /// Adds a handle to the object. Generic rights in `access` become those of the object's type.
     ///
     /// # Errors
     /// `STATUS_INSUFFICIENT_RESOURCES` if the table is full.
     pub fn insert(&self, object: Arc<dyn Object>, access: u32, flags: HandleFlags) -> Result<Handle> {
+        let access = access::grant(object.kind(), access);
         let mut ledger = self.ledger();
         let index = match ledger.free.pop() {
             Some(index) => index,

@@ -7,6 +7,8 @@ use super::Files;
 use super::meta::{self, BasicChange, Meta, Sort};
 use super::object::FileObject;
 use super::share::Claim;
+use crate::access;
+use crate::object::Kind;
 use crate::path::{Device, HostPath, Target};
 use crate::status::{Result, Status};
 use nix::errno::Errno;
@@ -91,16 +93,8 @@ impl OpenRequest {
     /// Resolves generic rights and refuses combinations that contradict themselves, and opening by file
     /// index.
     fn checked(mut self) -> Result<Self> {
-        for (generic, specific) in [
-            (f::GENERIC_READ, fs::FILE_GENERIC_READ),
-            (f::GENERIC_WRITE, fs::FILE_GENERIC_WRITE),
-            (f::GENERIC_EXECUTE, fs::FILE_GENERIC_EXECUTE),
-            (f::GENERIC_ALL, fs::FILE_ALL_ACCESS),
-        ] {
-            if self.access & generic != 0 {
-                self.access = self.access & !generic | specific;
-            }
-        }
+        let generic = f::GENERIC_READ | f::GENERIC_WRITE | f::GENERIC_EXECUTE | f::GENERIC_ALL;
+        self.access = access::grant(Kind::File, self.access & generic) | self.access & !generic;
         let contradiction = self.has(wdk::FILE_DIRECTORY_FILE)
             && (self.has(wdk::FILE_NON_DIRECTORY_FILE)
                 || !matches!(self.disposition, wdk::FILE_OPEN | wdk::FILE_CREATE | wdk::FILE_OPEN_IF));

@@ -1,9 +1,11 @@
 //! `namedpipeapi.h`: named pipes, and questions about any pipe. Anonymous pipes are made in `fileapi`.
 
 use transom_sdk::{Cx, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};
+use transom_syscalls::access;
 use transom_syscalls::file::{GuestRange, Operation, Position};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::named_pipe::NewPipe;
+use transom_syscalls::object::Kind;
 use transom_syscalls::path::Target;
 use transom_syscalls::wait::{Deadline, monotonic_now};
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -78,17 +80,7 @@ pub(crate) fn open(cx: &Cx, name: &[u16], access: u32, flags: u32, inherit: Hand
 
 /// Generic rights as those of files.
 pub(crate) fn file_access(access: u32) -> u32 {
-    let mut granted = access & !(f::GENERIC_READ | f::GENERIC_WRITE | f::GENERIC_ALL);
-    for (generic, specific) in [
-        (f::GENERIC_READ, fs::FILE_GENERIC_READ),
-        (f::GENERIC_WRITE, fs::FILE_GENERIC_WRITE),
-        (f::GENERIC_ALL, fs::FILE_ALL_ACCESS),
-    ] {
-        if access & generic != 0 {
-            granted |= specific;
-        }
-    }
-    granted | fs::FILE_READ_ATTRIBUTES | fs::SYNCHRONIZE
+    access::grant(Kind::File, access) | fs::FILE_READ_ATTRIBUTES | fs::SYNCHRONIZE
 }
 
 /// Waits for a client process to connect to an instance of a named pipe.

@@ -5,7 +5,7 @@ use transom_syscalls::registry::{Key, Watch};
 use transom_syscalls::wait::{Alertable, Deadline, Event, wait_one};
 use windows_sys::Win32::System::Registry as r;
 
-use super::{access, code, insert, path, predefined, registry};
+use super::{code, insert, path, predefined, registry};
 
 fn sub(text: Option<WStr>) -> Win32<Vec<u16>> {
     Ok(text.map(WStr::get).transpose()?.unwrap_or_default())
@@ -130,8 +130,7 @@ fn RegDeleteKeyW(cx: &Cx, key: Handle, name: WStr) -> Win32<u32> {
 
 /// Deletes a subkey and its values from a view of the registry; there is one view.
 #[shim(advapi32, ansi)]
-fn RegDeleteKeyExW(cx: &Cx, key: Handle, name: WStr, wanted: u32, _reserved: u32) -> Win32<u32> {
-    let _ = access(wanted);
+fn RegDeleteKeyExW(cx: &Cx, key: Handle, name: WStr, _view: u32, _reserved: u32) -> Win32<u32> {
     RegDeleteKeyW(cx, key, name)
 }
 

@@ -63,27 +63,11 @@ fn path(cx: &Cx, handle: Handle, access: u32) -> Win32<Vec<u16>> {
     Ok(key.path()?.to_vec())
 }
 
-/// Access to a key as it is kept: generic rights become those of keys; which view was asked for does not matter.
-fn access(wanted: u32) -> u32 {
-    const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
-    let mut access = wanted & !(r::KEY_WOW64_32KEY | r::KEY_WOW64_64KEY);
-    for (generic, specific) in [
-        (f::GENERIC_READ, r::KEY_READ),
-        (f::GENERIC_WRITE, r::KEY_WRITE),
-        (f::GENERIC_EXECUTE, r::KEY_EXECUTE),
-        (f::GENERIC_ALL, r::KEY_ALL_ACCESS),
-        (MAXIMUM_ALLOWED, r::KEY_ALL_ACCESS),
-    ] {
-        if access & generic != 0 {
-            access = access & !generic | specific;
-        }
-    }
-    access
-}
-
 fn insert(cx: &Cx, path: Vec<u16>, wanted: u32) -> Win32<Handle> {
     let key = Arc::new(Key::new(path));
-    Ok(cx.handles().insert(key, access(wanted), HandleFlags::default())?.into())
+    // Which view was asked for does not matter, and is no right.
+    let access = wanted & !(r::KEY_WOW64_32KEY | r::KEY_WOW64_64KEY);
+    Ok(cx.handles().insert(key, access, HandleFlags::default())?.into())
 }
 
 fn is_text(kind: u32) -> bool {

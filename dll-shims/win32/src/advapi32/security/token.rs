@@ -30,18 +30,12 @@ fn token(cx: &Cx, handle: Handle, access: u32) -> Win32<Arc<Token>> {
     Ok(cx.object::<Token>(handle, access)?.to_arc())
 }
 
-fn rights(wanted: u32) -> u32 {
-    const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
-    let generic = f::GENERIC_ALL | f::GENERIC_READ | f::GENERIC_WRITE | f::GENERIC_EXECUTE | MAXIMUM_ALLOWED;
-    if wanted & generic != 0 { s::TOKEN_ALL_ACCESS } else { wanted }
-}
-
 /// Opens the access token associated with a process.
 #[shim(advapi32, kernel32)]
 fn OpenProcessToken(cx: &Cx, process: Handle, access: u32, out: Out<Handle>) -> Win32<()> {
     let process = process_of(cx, process, 0)?;
     let token = if process.is_current() { cx.state::<Own>().0.clone() } else { Arc::new(Token::new(false)) };
-    let handle = cx.handles().insert(token, rights(access), HandleFlags::default())?;
+    let handle = cx.handles().insert(token, access, HandleFlags::default())?;
     Ok(out.write(cx, handle.into())?)
 }
 
@@ -75,7 +69,7 @@ fn DuplicateTokenEx(
     out: Out<Handle>,
 ) -> Win32<()> {
     token(cx, existing, s::TOKEN_DUPLICATE)?;
-    let access = if access == 0 { s::TOKEN_ALL_ACCESS } else { rights(access) };
+    let access = if access == 0 { s::TOKEN_ALL_ACCESS } else { access };
     let copy = Arc::new(Token::new(kind == s::TokenImpersonation));
     Ok(out.write(cx, cx.handles().insert(copy, access, HandleFlags::default())?.into())?)
 }
