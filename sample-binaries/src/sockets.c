@@ -1,8 +1,9 @@
 /* Sockets: TCP and UDP on the loopback interface, blocking and not; select, WSAPoll, events; overlapped operations, completion
- * ports and routines, AcceptEx and ConnectEx; polling through the driver; Unix sockets; options; names; errors. */
+ * ports and routines, AcceptEx and ConnectEx; polling through the driver; Unix sockets; options; names; errors; network interfaces. */
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #include <mswsock.h>
+#include <iphlpapi.h>
 #include "check.h"
 #include <string.h>
 
@@ -622,8 +623,84 @@ static void closing(void)
     closesocket(a);
 }
 
-int main(void)
+static void interfaces(void)
 {
+    static char room[65536];
+    IP_ADAPTER_ADDRESSES *list = (IP_ADAPTER_ADDRESSES *)room, *a;
+    FIXED_INFO *fixed = (FIXED_INFO *)room;
+    ULONG size = 1;
+    NET_LUID luid;
+    NET_IFINDEX index = 0;
+    int found = 0;
+    CHECK_INT("no room for adapters", GetAdaptersAddresses(AF_UNSPEC, 0, NULL, list, &size), ERROR_BUFFER_OVERFLOW);
+    CHECK("the size needed", size > sizeof *list && size < sizeof room);
+    size = sizeof room;
+    CHECK_INT("GetAdaptersAddresses", GetAdaptersAddresses(AF_INET, 0, NULL, list, &size), NO_ERROR);
+    for (a = list; a; a = a->Next) {
+        IP_ADAPTER_UNICAST_ADDRESS *u = a->FirstUnicastAddress;
+        if (a->IfType != IF_TYPE_SOFTWARE_LOOPBACK) continue;
+        for (; u; u = u->Next) {
+            struct sockaddr_in *in = (struct sockaddr_in *)u->Address.lpSockaddr;
+            if (in->sin_family == AF_INET && ntohl(in->sin_addr.s_addr) == INADDR_LOOPBACK && u->OnLinkPrefixLength == 8) found++;
+        }
+        CHECK("the loopback adapter is up", a->OperStatus == IfOperStatusUp && a->FriendlyName && a->FriendlyName[0]);
+        CHECK_INT("its LUID", ConvertInterfaceIndexToLuid(a->IfIndex, &luid), NO_ERROR);
+        CHECK("is the adapter's", luid.Value == a->Luid.Value);
+        CHECK_INT("and back", ConvertInterfaceLuidToIndex(&luid, &index), NO_ERROR);
+        CHECK_INT("its index", index, a->IfIndex);
+    }
+    CHECK_INT("the loopback address", found, 1);
+    size = sizeof room;
+    CHECK_INT("GetNetworkParams", GetNetworkParams(fixed, &size), NO_ERROR);
+    CHECK("the host's name", fixed->HostName[0] != 0);
+}
+
+/* What a child does with the socket that it has inherited. */
+static int child(const char *number)
+{
+    WSADATA data;
+    SOCKET s = 0;
+    while (*number) s = s * 10 + (*number++ - '0');
+    if (WSAStartup(MAKEWORD(2, 2), &data)) return 2;
+    return send(s, "child", 5, 0) == 5 ? 0 : WSAGetLastError();
+}
+static void inheritance(void)
+{
+    char path[MAX_PATH], line[MAX_PATH + 32], b[8];
+    STARTUPINFOA start;
+    PROCESS_INFORMATION process;
+    DWORD code = 99;
+    SOCKET a, s;
+    memset(&start, 0, sizeof start);
+    start.cb = sizeof start;
+    pair(&a, &s);
+    GetModuleFileNameA(NULL, path, sizeof path);
+    wsprintfA(line, "\"%s\" %u", path, (unsigned)a);
+    CHECK("CreateProcess", CreateProcessA(path, line, NULL, NULL, TRUE, 0, NULL, NULL, &start, &process));
+    CHECK_INT("the child ends", WaitForSingleObject(process.hProcess, 60000), WAIT_OBJECT_0);
+    GetExitCodeProcess(process.hProcess, &code);
+    CHECK_INT("without an error", code, 0);
+    CHECK_INT("and has sent", recv(s, b, 8, 0), 5);
+    CHECK_INT("this process still can", send(a, "x", 1, 0), 1);
+    closesocket(a);
+    closesocket(s);
+    CloseHandle(process.hThread);
+    CloseHandle(process.hProcess);
+}
+
+static void old_numbers(void)
+{
+    HMODULE two = GetModuleHandleA("ws2_32"), one = LoadLibraryA("wsock32");
+    CHECK("wsock32", one != NULL);
+    CHECK("accept is number 1", GetProcAddress(two, "accept") && GetProcAddress(two, "accept") == GetProcAddress(two, (char *)1));
+    CHECK("WSAStartup is 115", GetProcAddress(one, (char *)115) && GetProcAddress(one, "WSAStartup") == GetProcAddress(one, (char *)115));
+    CHECK("ioctlsocket is 10 in ws2_32", GetProcAddress(two, "ioctlsocket") == GetProcAddress(two, (char *)10));
+    CHECK("and 12 in wsock32", GetProcAddress(one, "ioctlsocket") == GetProcAddress(one, (char *)12));
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) return child(argv[1]);
     starting();
     streams();
     handles();
@@ -638,6 +715,9 @@ int main(void)
     options();
     names();
     closing();
+    interfaces();
+    inheritance();
+    old_numbers();
     CHECK_INT("WSACleanup", WSACleanup(), 0);
     return check_done();
 }

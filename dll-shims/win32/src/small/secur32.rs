@@ -53,3 +53,70 @@ fn EnumerateSecurityPackagesW(
 fn FreeContextBuffer(_buffer: Ptr<u8>) -> i32 {
     f::SEC_E_OK
 }
+
+/// The table of functions that InitSecurityInterface returns, made once.
+#[derive(Default)]
+struct Interface(std::sync::OnceLock<u64>);
+
+/// The functions of a SECURITY_FUNCTION_TABLE in their order; those without a name here are absent, and NULL.
+const FUNCTIONS: [&str; 31] = [
+    "EnumerateSecurityPackagesW",
+    "",
+    "AcquireCredentialsHandleW",
+    "FreeCredentialsHandle",
+    "",
+    "",
+    "",
+    "",
+    "DeleteSecurityContext",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "FreeContextBuffer",
+    "QuerySecurityPackageInfoW",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+];
+
+/// Returns a pointer to a table of the functions here: a program that wants to know whether there are packages asks through it.
+#[shim(
+    secur32(InitSecurityInterfaceW, InitSecurityInterfaceA),
+    partial = "the functions of contexts, which nobody gets, are NULL"
+)]
+fn InitSecurityInterfaceW(cx: &transom_sdk::Cx) -> transom_sdk::Win32<Ptr<u8>> {
+    /// SECURITY_SUPPORT_PROVIDER_INTERFACE_VERSION.
+    const VERSION: usize = 1;
+    let known = &cx.state::<Interface>().0;
+    if let Some(&at) = known.get() {
+        return Ok(Ptr::new(at));
+    }
+    let module = cx.modules().by_name("secur32.dll");
+    let address = |name: &str| match &module {
+        Some(module) if !name.is_empty() => cx.modules().address_of_name(module, name.as_bytes()).unwrap_or(0),
+        _ => 0,
+    };
+    let size = <usize as transom_sdk::GuestData>::SIZE[usize::from(cx.is_64())];
+    let block = cx.heaps().process().alloc(((FUNCTIONS.len() + 1) * size) as u64, true);
+    let table = Ptr::<Ptr<u8>>::new(block.ok_or(transom_sdk::WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?);
+    // The version has 32 bits, and the rest of its word none.
+    table.write(cx, Ptr::new(VERSION as u64))?;
+    for (i, name) in FUNCTIONS.iter().enumerate() {
+        table.add(cx, i + 1).write(cx, Ptr::new(address(name)))?;
+    }
+    Ok(Ptr::new(*known.get_or_init(|| table.addr())))
+}
