@@ -27,7 +27,8 @@ use super::{CONTINUE_SEARCH, TARGET_UNWIND, UNWIND_FLAGS, frame_x86, stubs};
     msvcrt(__CxxFrameHandler, __CxxFrameHandler2, __CxxFrameHandler3),
     ucrtbase(__CxxFrameHandler, __CxxFrameHandler2, __CxxFrameHandler3),
     vcruntime140(__CxxFrameHandler, __CxxFrameHandler2, __CxxFrameHandler3),
-    leaf = frame_x86::pass_tables
+    leaf = frame_x86::pass_tables,
+    intrinsic
 )]
 fn __CxxFrameHandler3(
     cx: &Cx,

@@ -4,6 +4,7 @@ use transom_sdk::{AStr, Crt, Cx, shim};
 
 use super::classes::{self as c, CODE};
 use super::{category, throw};
+use crate::system::errors;
 
 /// Throws `bad_alloc`.
 #[shim(msvcp140("?_Xbad_alloc@std@@YAXXZ"))]
@@ -97,7 +98,8 @@ const REASONS: [i32; 7] = {
 #[shim(msvcp140("?_Throw_Cpp_error@std@@YAXH@Z"))]
 pub(crate) fn throw_cpp_error(cx: &Cx, reason: i32) -> Crt<()> {
     let errno = usize::try_from(reason).ok().and_then(|i| REASONS.get(i)).copied().unwrap_or(REASONS[1]);
-    category::throw_coded(cx, &c::SYSTEM_ERROR, errno, category::Kind::Generic, None)
+    let what = errors::text(errno);
+    category::throw_coded(cx, &c::SYSTEM_ERROR, errno, category::Kind::Generic, what)
 }
 
 /// Throws `system_error` for what a function of threads returned (`_Thrd_result`).
