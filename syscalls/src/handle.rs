@@ -42,6 +42,7 @@ use windows_sys::Win32::Foundation as f;
 
 use crate::access;
 use crate::object::Object;
+use crate::process::mailbox;
 use crate::status::{Result, Status};
 
 /// Slots in the first chunk; each further chunk doubles.
@@ -269,6 +270,21 @@ impl HandleTable {
     /// Pins the slot of a live handle.
     #[inline]
     fn pin(&self, handle: Handle) -> Result<Pin<'_>> {
+        match self.pin_present(handle) {
+            Err(_) if mailbox::OFFERED.contains(&handle.0) && mailbox::fetch(self, handle) => {
+                self.pin_present(handle)
+            }
+            pin => pin,
+        }
+    }
+
+    /// Whether a handle is open.
+    pub(crate) fn has(&self, handle: Handle) -> bool {
+        self.pin_present(handle).is_ok()
+    }
+
+    #[inline]
+    fn pin_present(&self, handle: Handle) -> Result<Pin<'_>> {
         let (index, slot) = self.slot(handle).ok_or(Status(f::STATUS_INVALID_HANDLE))?;
         let seen = slot.pin();
         let pin = Pin { table: self, slot, index };

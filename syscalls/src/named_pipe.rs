@@ -320,6 +320,18 @@ impl Files {
     }
 }
 
+/// Who is at the other end of a Unix socket.
+pub(crate) fn credentials(socket: i32) -> Result<libc::ucred> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or(0);
+    // SAFETY: both places have the sizes that are said.
+    let r = unsafe {
+        let peer = (&raw mut peer).cast();
+        libc::getsockopt(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, peer, &raw mut size)
+    };
+    if r < 0 || peer.pid <= 0 { Err(Status(f::STATUS_PIPE_DISCONNECTED)) } else { Ok(peer) }
+}
+
 impl Instance {
     /// The most instances of its name.
     pub(crate) fn most(&self) -> u32 {
@@ -405,16 +417,6 @@ impl FileObject {
     /// # Errors
     /// `STATUS_PIPE_DISCONNECTED` if there is none.
     pub fn pipe_peer(&self) -> Result<u32> {
-        let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
-        let mut size = libc::socklen_t::try_from(size_of::<libc::ucred>()).unwrap_or(0);
-        // SAFETY: both places have the sizes that are said.
-        let r = unsafe {
-            let fd = self.descriptor();
-            libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_PEERCRED, (&raw mut peer).cast(), &raw mut size)
-        };
-        if r < 0 || peer.pid <= 0 {
-            return Err(Status(f::STATUS_PIPE_DISCONNECTED));
-        }
-        Ok(peer.pid.cast_unsigned())
+        credentials(self.descriptor()).map(|peer| peer.pid.cast_unsigned())
     }
 }

@@ -3,7 +3,7 @@
 //! A guest process is a process of Linux. [`create`] starts one by running Transom once more (`/proc/self/exe`), which finds in a
 //! memory file what to do ([`block`]); host programs are started as they are. What a process shares with others is in
 //! [`object`]; what `/proc` tells about any process is in [`list`]. How handles of the parent become handles of the child is
-//! [`inherit`]'s business.
+//! [`inherit`]'s business; how handles go from one process to another that runs already is [`mailbox`]'s.
 //!
 //! # Exit codes
 //!
@@ -22,6 +22,7 @@ pub mod image;
 pub mod inherit;
 pub mod job;
 pub mod list;
+pub mod mailbox;
 pub mod object;
 
 pub use block::{Inherited, Startup};

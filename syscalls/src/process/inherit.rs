@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use windows_sys::Win32::Foundation as f;
 
 use super::block::Inherited;
+use super::object::ProcessObject;
 use crate::handle::{Handle, HandleFlags, HandleTable};
 use crate::object::Object;
 use crate::session;
@@ -70,10 +71,25 @@ pub fn collect(table: &HandleTable, only: Option<&[Handle]>) -> Result<Vec<Inher
     Ok(passed.collect())
 }
 
+/// Makes an object from what was passed.
+///
+/// # Errors
+/// `STATUS_INVALID_PARAMETER` if nothing makes objects of this kind here; what the maker reports.
+pub(super) fn make(kind: u32, descriptors: Vec<OwnedFd>, state: &[u8]) -> Result<Arc<dyn Object>> {
+    if kind == session::PASSED {
+        return session::receive(descriptors, state);
+    }
+    if kind == ProcessObject::PASSED {
+        return ProcessObject::receive(state);
+    }
+    let makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let maker = makers.iter().find(|(k, _)| *k == kind).map(|(_, maker)| Arc::clone(maker));
+    drop(makers);
+    maker.ok_or(Status(f::STATUS_INVALID_PARAMETER))?(descriptors, state)
+}
+
 /// Fills a child's table. A handle whose object cannot be made is left out, with a warning.
 pub fn restore(table: &HandleTable, handles: &[Inherited]) {
-    let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    makers.push((session::PASSED, Arc::new(session::receive)));
     for h in handles {
         // SAFETY: the parent passed these descriptors for this handle alone, and nothing else here knows them. A number that
         // is not open, or one of the three standard ones, can only come from a block that lies.
@@ -82,10 +98,9 @@ pub fn restore(table: &HandleTable, handles: &[Inherited]) {
                 .then(|| OwnedFd::from_raw_fd(*fd))
         };
         let descriptors: Option<Vec<OwnedFd>> = h.descriptors.iter().map(owned).collect();
-        let maker = makers.iter().find(|(kind, _)| *kind == h.kind);
-        let made = match (maker, descriptors) {
-            (Some((_, make)), Some(descriptors)) => make(descriptors, &h.state),
-            _ => Err(Status(f::STATUS_INVALID_PARAMETER)),
+        let made = match descriptors {
+            Some(descriptors) => make(h.kind, descriptors, &h.state),
+            None => Err(Status(f::STATUS_INVALID_PARAMETER)),
         };
         let inserted = made.and_then(|object| {
             table.insert_at(Handle(h.value), object, h.access, HandleFlags::inheritable(true))

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use windows_sys::Win32::Foundation as f;
 
 use super::block::SharedPage;
+use super::inherit::Passed;
 use super::list;
 use crate::object::{Kind, Object};
 use crate::status::{Result, Status};
@@ -174,6 +175,21 @@ impl ProcessObject {
         self.pid
     }
 
+    /// Selects the maker of process objects that were passed on.
+    pub(super) const PASSED: u32 = Kind::Process as u32;
+
+    /// Makes the object that was passed on.
+    pub(super) fn receive(state: &[u8]) -> Result<Arc<dyn Object>> {
+        let pid = state.try_into().map_err(|_| Status(f::STATUS_INVALID_PARAMETER))?;
+        let process: Arc<dyn Object> = open(u32::from_le_bytes(pid))?;
+        Ok(process)
+    }
+
+    /// Whether this process made it.
+    pub(super) fn is_child(&self) -> bool {
+        self.child
+    }
+
     /// Whether it is the current process.
     #[must_use]
     pub fn is_current(&self) -> bool {
@@ -231,6 +247,10 @@ impl Object for ProcessObject {
     }
     fn wait_cell(&self) -> Option<&Cell> {
         Some(&self.ended)
+    }
+    fn pass(&self) -> Option<Passed> {
+        // By its id: it is opened anew.
+        Some(Passed { kind: Self::PASSED, descriptors: Vec::new(), state: self.pid.to_le_bytes().to_vec() })
     }
     fn as_any(&self) -> &dyn Any {
         self

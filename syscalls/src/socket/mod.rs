@@ -32,7 +32,7 @@ pub mod names;
 mod options;
 pub mod poll;
 mod queue;
-mod sharing;
+pub(crate) mod sharing;
 mod transfer;
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

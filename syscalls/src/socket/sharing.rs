@@ -40,7 +40,7 @@ fn meeting_place(process: u32, number: u32) -> Result<SocketAddr> {
 struct Control([u8; 64]);
 
 /// Sends or receives one byte with one descriptor.
-fn exchange(stream: &UnixStream, give: Option<RawFd>) -> Result<Option<OwnedFd>> {
+pub(crate) fn exchange(stream: &UnixStream, give: Option<RawFd>) -> Result<Option<OwnedFd>> {
     let mut byte = 0u8;
     let mut part = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
     let mut control = Control([0; 64]);

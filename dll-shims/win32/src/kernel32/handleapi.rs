@@ -5,7 +5,9 @@ use std::sync::Arc;
 use transom_sdk::{Cx, Handle, Out, Win32, WinError, foundation as f, shim};
 use transom_syscalls::handle::{Handle as Value, HandleFlags};
 use transom_syscalls::object::Object;
-use transom_syscalls::process::ProcessObject;
+use transom_syscalls::process::{ProcessObject, mailbox};
+
+use super::process_arg::process_of;
 use windows_sys::Win32::System::Threading::{PROCESS_ALL_ACCESS, PROCESS_DUP_HANDLE, THREAD_ALL_ACCESS};
 
 const CURRENT_PROCESS: i64 = -1;
@@ -57,13 +59,11 @@ pub(crate) fn CloseHandle(cx: &Cx, handle: Handle) -> Win32<()> {
     Ok(cx.handles().close(value(handle)?)?)
 }
 
-/// Whether a handle is one of the calling process.
-fn is_own(cx: &Cx, process: Handle) -> Win32<bool> {
-    Ok(super::process_arg::process_of(cx, process, PROCESS_DUP_HANDLE)?.is_current())
-}
-
-/// Duplicates an object handle within the calling process.
-#[shim(kernel32, partial = "only within the calling process")]
+/// Duplicates an object handle, within the calling process or from or into another one.
+#[shim(
+    kernel32,
+    partial = "another process must be a child, or have made one; unnamed objects in private memory stay in their process"
+)]
 fn DuplicateHandle(
     cx: &Cx,
     from_process: Handle,
@@ -76,20 +76,49 @@ fn DuplicateHandle(
 ) -> Win32<()> {
     // Without a target the source is only closed: that is how Go closes what it made for a child.
     let only_close = to_process.is_null() && options & f::DUPLICATE_CLOSE_SOURCE != 0;
-    if !is_own(cx, from_process)? || !(only_close || is_own(cx, to_process)?) {
-        return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
-    }
-    if only_close {
-        return Ok(cx.handles().close(value(real(cx, handle)?)?)?);
-    }
-    let same = options & f::DUPLICATE_SAME_ACCESS != 0;
+    let from = process_of(cx, from_process, PROCESS_DUP_HANDLE)?;
+    let to = if only_close { None } else { Some(process_of(cx, to_process, PROCESS_DUP_HANDLE)?) };
+    let access = (options & f::DUPLICATE_SAME_ACCESS == 0).then_some(access);
     let close = options & f::DUPLICATE_CLOSE_SOURCE != 0;
-    let source = value(real(cx, handle)?)?;
-    let copy = cx.handles().duplicate(source, (!same).then_some(access), inherit, close)?;
+    let copy = match to {
+        None if from.is_current() => return Ok(cx.handles().close(value(real(cx, handle)?)?)?),
+        Some(to) if from.is_current() && to.is_current() => {
+            let source = value(real(cx, handle)?)?;
+            cx.handles().duplicate(source, access, inherit, close)?
+        }
+        to => duplicate_across(cx, &from, handle, to.as_deref(), access, (inherit, close))?,
+    };
     if let Some(out) = out {
         out.write(cx, copy.into())?;
     }
     Ok(())
+}
+
+/// Duplicates a handle where one of the processes is another one.
+fn duplicate_across(
+    cx: &Cx,
+    from: &ProcessObject,
+    handle: Handle,
+    to: Option<&ProcessObject>,
+    access: Option<u32>,
+    (inherit, close): (bool, bool),
+) -> Win32<Value> {
+    cx.files().accept_inherited();
+    let (object, granted) = if from.is_current() {
+        let source = value(real(cx, handle)?)?;
+        let taken = (cx.handles().object(source, 0)?.to_arc(), cx.handles().access(source)?);
+        if close {
+            cx.handles().close(source)?;
+        }
+        taken
+    } else {
+        mailbox::take(from, value(handle)?.0, close)?
+    };
+    let access = access.unwrap_or(granted);
+    match to {
+        Some(to) if !to.is_current() => Ok(Value(mailbox::give(to, &object, access, inherit)?)),
+        _ => Ok(cx.handles().insert(object, access, HandleFlags::inheritable(inherit))?),
+    }
 }
 
 /// Retrieves certain properties of an object handle.

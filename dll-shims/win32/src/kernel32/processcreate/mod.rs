@@ -14,7 +14,9 @@ use transom_sdk::{AStr, Cx, Guest, Handle, Out, Ptr, WStr, Win32, WinError, foun
 use transom_syscalls::handle::Handle as Value;
 use transom_syscalls::process::image::{Form, directory as find_directory, host_environment};
 use transom_syscalls::process::inherit::{self, collect};
-use transom_syscalls::process::{Created, HostProgram, Inherited, Launch, Startup, create, create_host};
+use transom_syscalls::process::{
+    Created, HostProgram, Inherited, Launch, Startup, create, create_host, mailbox,
+};
 use windows_sys::Win32::System::Threading as t;
 
 use super::handleapi::real;
@@ -285,6 +287,9 @@ fn start_guest(cx: &Cx, found: &Found, request: &Request) -> Win32<Created> {
     // Messages of Transom itself go where the program's go. The standard handles have descriptors of their own, so that
     // closing one closes its file.
     let messages = passed(cx, standard[2]).and_then(|p| p.descriptors.first().copied());
+    // The child may ask for handles, and be given some.
+    cx.files().accept_inherited();
+    mailbox::keep(cx.handles())?;
     Ok(create(&startup, &launch(request, [None, None, messages], &host_environment()))?)
 }
 
