@@ -28,6 +28,7 @@ public:
     virtual ~type_info();
 };
 type_info::~type_info() {}
+type_info any_type;
 
 struct _Mbstatet;
 

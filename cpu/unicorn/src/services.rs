@@ -1,6 +1,7 @@
 //! What the program does for this library: unwinding, and guarded access to guest memory. The program and the library link a
 //! standard library each, and one cannot catch what the other threw; see [`transom_cpu::external::Services`].
 
+use core::ffi::{c_int, c_void};
 use std::sync::OnceLock;
 
 pub(crate) use transom_cpu::external::Payload;
@@ -12,6 +13,24 @@ static SERVICES: OnceLock<Services> = OnceLock::new();
 /// Notes the program's services. There is one program, so only the first call counts.
 pub(crate) fn install(services: Services) {
     SERVICES.get_or_init(|| services);
+    prepare_unwinder();
+}
+
+/// Lets this library's copy of the unwinder initialise itself. The program begins every unwinding with its own copy, but what this
+/// library's frames tell the unwinder on the way goes through this one, which aborts unless it has been used before.
+fn prepare_unwinder() {
+    unsafe extern "C" {
+        fn _Unwind_Backtrace(
+            frame: extern "C" fn(*mut c_void, *mut c_void) -> c_int,
+            data: *mut c_void,
+        ) -> c_int;
+    }
+    extern "C" fn stop(_context: *mut c_void, _data: *mut c_void) -> c_int {
+        const URC_NORMAL_STOP: c_int = 4;
+        URC_NORMAL_STOP
+    }
+    // SAFETY: the function of the unwinder's C interface; the callback ends the walk at the first frame.
+    unsafe { _Unwind_Backtrace(stop, core::ptr::null_mut()) };
 }
 
 #[inline]

@@ -107,7 +107,9 @@ fn InitSecurityInterfaceW(cx: &transom_sdk::Cx) -> transom_sdk::Win32<Ptr<u8>> {
     }
     let module = cx.modules().by_name("secur32.dll");
     let address = |name: &str| match &module {
-        Some(module) if !name.is_empty() => cx.modules().address_of_name(module, name.as_bytes()).unwrap_or(0),
+        Some(module) if !name.is_empty() => {
+            cx.modules().address_of_name(module, name.as_bytes()).unwrap_or(0)
+        }
         _ => 0,
     };
     let size = <usize as transom_sdk::GuestData>::SIZE[usize::from(cx.is_64())];
