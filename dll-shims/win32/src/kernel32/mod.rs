@@ -22,6 +22,7 @@ pub(crate) mod libloaderapi;
 pub(crate) mod memoryapi;
 pub(crate) mod messages;
 pub(crate) mod namedpipeapi;
+pub(crate) mod pathcch;
 pub(crate) mod process_arg;
 pub(crate) mod process_times;
 pub(crate) mod processcreate;
