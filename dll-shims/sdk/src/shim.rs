@@ -86,7 +86,6 @@ pub type Descriptor = fn() -> Shim;
 
 /// What an export refers to.
 #[derive(Debug, Clone, Copy)]
-#[expect(clippy::large_enum_variant, reason = "made on the stack, one at a time; most are functions")]
 pub enum Target {
     /// A function.
     Function(Shim),
