@@ -209,7 +209,7 @@ fn device_of(cx: &Cx, file: Handle) -> Nt<Device> {
 
 /// Writes a structure that ends in text: what does not fit is cut off. `least` is the structure's size, to which the room must
 /// come up.
-fn with_text(
+pub(super) fn with_text(
     cx: &Cx,
     io: Out<IoStatus>,
     (out, room): (Ptr<u8>, u32),

@@ -390,6 +390,14 @@ pub(crate) fn answer<T: GuestData>(cx: &Cx, io: Out<IoStatus>, out: Ptr<u8>, roo
     put(cx, io.ptr(), IoStatus::new(f::STATUS_SUCCESS, size as u64))
 }
 
+/// The create options that are a file's mode.
+pub(super) const MODES: u32 = class::FILE_WRITE_THROUGH
+    | class::FILE_SEQUENTIAL_ONLY
+    | class::FILE_NO_INTERMEDIATE_BUFFERING
+    | class::FILE_SYNCHRONOUS_IO_ALERT
+    | class::FILE_SYNCHRONOUS_IO_NONALERT
+    | class::FILE_DELETE_ON_CLOSE;
+
 /// Returns various kinds of information about a file.
 #[shim(ntdll(NtQueryInformationFile, ZwQueryInformationFile), partial = "some of the classes")]
 fn NtQueryInformationFile(
@@ -402,15 +410,8 @@ fn NtQueryInformationFile(
 ) -> Nt<()> {
     let file: Ref<'_, FileObject> = cx.file(file)?;
     match kind {
-        class::FileModeInformation => {
-            const MODES: u32 = class::FILE_WRITE_THROUGH
-                | class::FILE_SEQUENTIAL_ONLY
-                | class::FILE_NO_INTERMEDIATE_BUFFERING
-                | class::FILE_SYNCHRONOUS_IO_ALERT
-                | class::FILE_SYNCHRONOUS_IO_NONALERT
-                | class::FILE_DELETE_ON_CLOSE;
-            answer(cx, io, out, room, file.options() & MODES)
-        }
+        class::FileModeInformation => answer(cx, io, out, room, file.options() & MODES),
+        class::FileAllInformation => super::all_information::answer(cx, &file, io, out, room),
         class::FileAccessInformation => answer(cx, io, out, room, file.access()),
         class::FileAlignmentInformation => answer(cx, io, out, room, 0u32),
         class::FilePositionInformation => answer(cx, io, out, room, file.position()?),

@@ -1,6 +1,7 @@
 //! ntdll.dll: what is not exported by another DLL under another name.
 
 pub(crate) mod afd;
+pub(crate) mod all_information;
 pub(crate) mod directories;
 pub(crate) mod exception;
 pub(crate) mod files;
