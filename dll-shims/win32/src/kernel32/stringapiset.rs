@@ -29,10 +29,12 @@ fn failure(error: Error) -> WinError {
 /// Runs `work` with a zeroed host buffer of `len` items: on the stack if small.
 fn with_buffer<T: Copy + Default, R>(len: usize, work: impl FnOnce(&mut [T]) -> R) -> R {
     // Clearing a buffer much larger than the text would take longer than converting it.
-    match len {
-        ..=TINY => work(&mut [T::default(); TINY][..len]),
-        ..=SMALL => work(&mut [T::default(); SMALL][..len]),
-        _ => work(&mut vec![T::default(); len]),
+    if len <= TINY {
+        work(&mut [T::default(); TINY][..len])
+    } else if len <= SMALL {
+        work(&mut [T::default(); SMALL][..len])
+    } else {
+        work(&mut vec![T::default(); len])
     }
 }
 
