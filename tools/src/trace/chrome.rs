@@ -1,6 +1,6 @@
 //! `--trace-event`: the Trace Event format (JSON), which Perfetto and Chrome's tracing page open.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Write};
 
 use super::event::Event;
@@ -22,6 +22,10 @@ fn wakes(name: &str) -> bool {
             | "NtSetEvent"
             | "PostQueuedCompletionStatus"
             | "ResumeThread"
+            | "WakeByAddressSingle"
+            | "WakeByAddressAll"
+            | "WakeConditionVariable"
+            | "WakeAllConditionVariable"
     )
 }
 
@@ -29,6 +33,7 @@ fn waits(name: &str) -> bool {
     name.starts_with("WaitFor")
         || name.starts_with("NtWaitFor")
         || name.starts_with("Sleep")
+        || name == "WaitOnAddress"
         || name.starts_with("GetQueuedCompletionStatus")
         || name == "MsgWaitForMultipleObjects"
 }
@@ -104,26 +109,33 @@ fn complete(text: &mut String, event: &Event) {
     *text += "}}";
 }
 
-/// From calls that wake to the waits of other threads that they end: the wait on the same handle that ends next.
+/// What a call waits for or wakes: handles and addresses as they were printed.
+fn objects(event: &Event) -> impl Iterator<Item = &str> {
+    let list =
+        usize::from(event.name.contains("WaitForMultiple") || event.name.starts_with("MsgWaitForMultiple"));
+    let text = event.args.iter().nth(list).map_or("", |(_, value)| value);
+    text.trim_matches(['[', ']']).split(", ")
+}
+
+/// From calls that wake to the waits of other threads that they end: the wait on the same object that ends next.
 fn flows(events: &[Event]) -> Vec<(&Event, &Event)> {
-    let handle = |e: &Event| e.args.iter().next().map(|(_, v)| v.to_owned());
-    let mut all = Vec::new();
-    let waiting: Vec<(&Event, Option<String>)> =
-        events.iter().filter(|e| waits(&e.name)).map(|e| (e, handle(e))).collect();
-    for wake in events.iter().filter(|e| wakes(&e.name)) {
-        let object = handle(wake);
-        let woken = waiting
-            .iter()
-            .filter(|(w, h)| {
-                w.thread != wake.thread
-                    && *h == object
-                    && w.start <= wake.start + wake.duration
-                    && w.start + w.duration >= wake.start
-            })
-            .min_by_key(|(w, _)| w.start + w.duration);
-        all.extend(woken.map(|(w, _)| (wake, *w)));
+    // A thread's waits follow each other, so by their ends they are in order.
+    let mut waiting: HashMap<&str, HashMap<u32, Vec<&Event>>> = HashMap::new();
+    for wait in events.iter().filter(|e| waits(&e.name)) {
+        for object in objects(wait) {
+            waiting.entry(object).or_default().entry(wait.thread).or_default().push(wait);
+        }
     }
-    all
+    let woken = |wake: &Event| {
+        let threads = objects(wake).next().and_then(|object| waiting.get(object))?;
+        let others = threads.iter().filter(|(thread, _)| **thread != wake.thread);
+        let next = others.filter_map(|(_, list)| {
+            let at = list.partition_point(|w| w.start + w.duration < wake.start);
+            list.get(at).filter(|w| w.start <= wake.start + wake.duration)
+        });
+        next.min_by_key(|w| w.start + w.duration).copied()
+    };
+    events.iter().filter(|e| wakes(&e.name)).filter_map(|wake| Some((wake, woken(wake)?))).collect()
 }
 
 #[cfg(test)]
@@ -146,5 +158,15 @@ mod tests {
         let flows = flows(&events);
         assert_eq!(flows.len(), 1);
         assert_eq!((flows[0].0.thread, flows[0].1.thread), (2, 1));
+    }
+
+    #[test]
+    fn waits_for_several_objects_are_ended_by_any() {
+        let mut wait = call(1, "WaitForMultipleObjects", 10, 100);
+        wait.args.clear();
+        wait.args.push("nCount".into()).push('2');
+        wait.args.push("lpHandles".into()).push_str("[0x50{event}, 0x54]");
+        let events = [wait, call(2, "SetEvent", 50, 5)];
+        assert_eq!(flows(&events).len(), 1);
     }
 }
