@@ -20,7 +20,7 @@ fn built() -> &'static (Transom, PathBuf) {
         let folder = program.parent().unwrap().to_owned();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--locked", "--quiet", "-p", "transom"]).current_dir(root());
-        for name in ["greeting", "redirect", "panics", "outdated"] {
+        for name in ["greeting", "redirect", "panics", "outdated", "mismatch"] {
             cargo.arg("-p").arg(format!("example-{name}"));
         }
         if folder.file_name().is_some_and(|n| n == "release") {
@@ -124,6 +124,10 @@ fn what_does_not_fit_is_refused_with_a_reason() {
         maps.lines().find_map(|l| l.split_whitespace().nth(5).filter(|p| p.contains("libc.so"))).unwrap();
     let cases = [
         (library("outdated"), "belongs to another build of Transom"),
+        (
+            library("mismatch"),
+            "kernel32.dll!GetFileSize has the wrong signature: it has 1 parameters, the function has 2",
+        ),
         (PathBuf::from(libc), "not a plug-in of Transom"),
         (text_file, "not a library that can be loaded"),
         (scratch.path().join("nowhere.so"), "no such plug-in"),

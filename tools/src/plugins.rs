@@ -5,7 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use transom_dll_shims::{ALIASES, DLLS};
+use transom_sdk::Target;
 use transom_sdk::plugin::{self, Plugin, host};
+use transom_sigs::Table;
 use transom_syscalls::path::Config;
 use transom_syscalls::probe;
 
@@ -24,7 +26,9 @@ pub(crate) fn dlls(named: &[PathBuf], root: Option<&PathBuf>) -> Result<host::Dl
     }
     let mut plugins = Vec::new();
     for path in paths {
-        let plugin = open(&path, plugins.len()).map_err(|e| format!("{}: {e}", path.display()))?;
+        let plugin = open(&path, plugins.len())
+            .and_then(|plugin| check(&plugin).map(|()| plugin))
+            .map_err(|e| format!("{}: {e}", path.display()))?;
         log::info!(
             "plug-in {}: {}",
             path.display(),
@@ -33,6 +37,35 @@ pub(crate) fn dlls(named: &[PathBuf], root: Option<&PathBuf>) -> Result<host::Dl
         plugins.push(plugin);
     }
     Ok(host::stack(plugins, DLLS, ALIASES))
+}
+
+/// Refuses functions that take more or fewer parameters than the ones they stand for: their callers' stacks would not survive it
+/// on x86, and their arguments would be nonsense everywhere.
+fn check(plugin: &Plugin) -> Result<(), String> {
+    for dll in plugin.dlls {
+        for export in dll.exports {
+            let Target::Function(shim) = export.target else { continue };
+            let (has, wants) = (shim.parameters.len(), parameters(dll.name, export.name));
+            if let Some(wants) = wants.filter(|wants| *wants != has && !shim.variadic) {
+                return Err(format!(
+                    "the plug-in's {}!{} has the wrong signature: it has {has} parameters, the function has {wants}",
+                    dll.name, export.name
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How many parameters a function takes, by the built-in one or by Microsoft's metadata.
+fn parameters(dll: &str, name: &str) -> Option<usize> {
+    let real = ALIASES.iter().find(|(alias, _)| *alias == dll).map_or(dll, |(_, real)| real);
+    let built_in = DLLS.iter().flat_map(|list| list.iter()).find(|d| d.name == real);
+    match built_in.and_then(|d| Some(d.exports[d.find(name.as_bytes())?].target)) {
+        Some(Target::Function(shim)) => (!shim.variadic).then_some(shim.parameters.len()),
+        Some(Target::Data(_)) => None,
+        None => Table::shared().find(real, name).filter(|f| f.dll == real).map(|f| f.parameters.len()),
+    }
 }
 
 /// The libraries in a folder, sorted by name; none if there is no such folder.

@@ -1,0 +1,38 @@
+"""Prints what pefile, an independent reader, finds in PE files: a line of JSON per file named on standard input."""
+import json
+import sys
+
+import pefile
+
+
+def text(data):
+    return data.decode("latin-1") if data is not None else None
+
+
+def imports(pe, attribute):
+    found = []
+    for dll in getattr(pe, attribute, []):
+        for i in dll.imports:
+            found.append(f"{text(dll.dll).lower()}!{'#' + str(i.ordinal) if i.import_by_ordinal else text(i.name)}")
+    return sorted(found)
+
+
+for line in sys.stdin:
+    path = line.rstrip("\n")
+    pe = pefile.PE(path, fast_load=True)
+    names = ["IMPORT", "EXPORT", "DELAY_IMPORT", "TLS"]
+    pe.parse_data_directories([pefile.DIRECTORY_ENTRY[f"IMAGE_DIRECTORY_ENTRY_{n}"] for n in names])
+    exports = getattr(pe, "DIRECTORY_ENTRY_EXPORT", None)
+    print(json.dumps({
+        "path": path,
+        "machine": pe.FILE_HEADER.Machine,
+        "subsystem": pe.OPTIONAL_HEADER.Subsystem,
+        "entry": pe.OPTIONAL_HEADER.AddressOfEntryPoint,
+        "base": pe.OPTIONAL_HEADER.ImageBase,
+        "sections": [[text(s.Name.rstrip(b"\0")), s.VirtualAddress, s.Misc_VirtualSize, s.SizeOfRawData] for s in pe.sections],
+        "imports": imports(pe, "DIRECTORY_ENTRY_IMPORT"),
+        "delayed": imports(pe, "DIRECTORY_ENTRY_DELAY_IMPORT"),
+        "exports": sorted(text(s.name) for s in exports.symbols if s.name) if exports else [],
+        "tls": hasattr(pe, "DIRECTORY_ENTRY_TLS"),
+        "signed": pe.OPTIONAL_HEADER.DATA_DIRECTORY[4].Size != 0,
+    }), flush=True)
