@@ -4,6 +4,9 @@ import sys
 
 import pefile
 
+# Its limits are meant for hostile files.
+pefile.MAX_SYMBOL_EXPORT_COUNT = pefile.MAX_IMPORT_SYMBOLS = 1 << 20
+
 
 def text(data):
     return data.decode("latin-1") if data is not None else None
