@@ -5,7 +5,8 @@ import sys
 import pefile
 
 # Its limits are meant for hostile files.
-pefile.MAX_SYMBOL_EXPORT_COUNT = pefile.MAX_IMPORT_SYMBOLS = 1 << 20
+pefile.MAX_IMPORT_SYMBOLS = 1 << 20
+pefile.MAX_SYMBOL_NAME_LENGTH = pefile.MAX_IMPORT_NAME_LENGTH = 1 << 12
 
 
 def text(data):
@@ -22,7 +23,7 @@ def imports(pe, attribute):
 
 for line in sys.stdin:
     path = line.rstrip("\n")
-    pe = pefile.PE(path, fast_load=True)
+    pe = pefile.PE(path, fast_load=True, max_symbol_exports=1 << 20)
     names = ["IMPORT", "EXPORT", "DELAY_IMPORT", "TLS"]
     pe.parse_data_directories([pefile.DIRECTORY_ENTRY[f"IMAGE_DIRECTORY_ENTRY_{n}"] for n in names])
     exports = getattr(pe, "DIRECTORY_ENTRY_EXPORT", None)
