@@ -68,7 +68,7 @@ impl Trap {
                 Fault::SingleStep
             }
             BREAKPOINT => {
-                step_back(context);
+                advance(context, -1);
                 Fault::Breakpoint
             }
             OVERFLOW => Fault::IntegerOverflow,
@@ -103,7 +103,12 @@ impl Trap {
         if self.error == gate(0x29) {
             return Fault::FastFail(low32(register(context, Register::ECX)));
         }
-        if self.error == gate(0x2D) || self.error == gate(3) {
+        if self.error == gate(0x2D) {
+            // The debug service: two bytes, and one that it skips.
+            advance(context, 3);
+            return Fault::Breakpoint;
+        }
+        if self.error == gate(3) {
             return Fault::Breakpoint;
         }
         if self.error & 7 == 2 {
@@ -131,10 +136,10 @@ fn low32(value: u64) -> u32 {
     value as u32
 }
 
-fn step_back(context: &mut Context) {
+fn advance(context: &mut Context, bytes: i32) {
     match context {
-        Context::Amd64(c) => c.rip = c.rip.wrapping_sub(1),
-        Context::I386(c) => c.eip = c.eip.wrapping_sub(1),
+        Context::Amd64(c) => c.rip = c.rip.wrapping_add_signed(bytes.into()),
+        Context::I386(c) => c.eip = c.eip.wrapping_add_signed(bytes),
         Context::Arm64(_) => {}
     }
 }
