@@ -631,6 +631,8 @@ static void interfaces(void)
     ULONG size = 1;
     NET_LUID luid;
     NET_IFINDEX index = 0;
+    SOCKADDR_INET to, from;
+    MIB_IPFORWARD_ROW2 route;
     int found = 0;
     CHECK_INT("no room for adapters", GetAdaptersAddresses(AF_UNSPEC, 0, NULL, list, &size), ERROR_BUFFER_OVERFLOW);
     CHECK("the size needed", size > sizeof *list && size < sizeof room);
@@ -650,6 +652,12 @@ static void interfaces(void)
         CHECK_INT("its index", index, a->IfIndex);
     }
     CHECK_INT("the loopback address", found, 1);
+    memset(&to, 0, sizeof to);
+    to.Ipv4.sin_family = AF_INET;
+    to.Ipv4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK_INT("GetBestRoute2", GetBestRoute2(NULL, 0, NULL, &to, 0, &route, &from), NO_ERROR);
+    CHECK_INT("to this host goes through its loopback adapter", route.InterfaceIndex, index);
+    CHECK_HEX("from its address", ntohl(from.Ipv4.sin_addr.s_addr), INADDR_LOOPBACK);
     size = sizeof room;
     CHECK_INT("GetNetworkParams", GetNetworkParams(fixed, &size), NO_ERROR);
     CHECK("the host's name", fixed->HostName[0] != 0);

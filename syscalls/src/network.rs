@@ -133,6 +133,30 @@ fn describe(index: u32, name: &[u8], flags: libc::c_uint) -> Interface {
     }
 }
 
+/// The address from which this host reaches another.
+///
+/// # Errors
+/// `STATUS_NETWORK_UNREACHABLE` and others of [`crate::socket::error`].
+pub fn source_for(destination: &Address) -> Result<Address> {
+    use std::net::{IpAddr, SocketAddr, UdpSocket};
+    let bytes = destination.as_bytes();
+    let to: IpAddr = match bytes.len() {
+        16 => <[u8; 4]>::try_from(&bytes[4..8]).unwrap_or_default().into(),
+        28 => <[u8; 16]>::try_from(&bytes[8..24]).unwrap_or_default().into(),
+        _ => return Err(Status(windows_sys::Win32::Foundation::STATUS_INVALID_PARAMETER)),
+    };
+    // Giving datagrams a peer sends nothing, and Linux finds the route for it. Any port will do.
+    let own = UdpSocket::bind(match to {
+        IpAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+        IpAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+    })?;
+    let failed = |e: std::io::Error| crate::socket::error::from_errno(e.raw_os_error().unwrap_or(0));
+    own.connect((to, 9)).map_err(failed)?;
+    let mut found = *destination;
+    found.set_ip(own.local_addr()?.ip());
+    Ok(found)
+}
+
 /// The servers of the domain name system that the host asks.
 #[must_use]
 pub fn name_servers() -> Vec<std::net::IpAddr> {

@@ -67,7 +67,7 @@ pub use meta::{BasicChange, FileTime, Meta, Sort, file_time};
 pub use notify::{Change, DirectoryWatch, encode as encode_changes};
 pub use object::FileObject;
 pub use open::{OpenRequest, Opened};
-pub use pending::{Finish, Operation, poke};
+pub use pending::{Finish, Operation, poke, poke_in_order};
 pub use volume::{Volume, serial_of};
 
 use crate::path::{Config, Namespace};

@@ -70,11 +70,18 @@ impl PendingList {
 /// possible.
 #[must_use]
 pub fn poke(address: u64, bytes: &[u8]) -> bool {
-    let from = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let to = libc::iovec { iov_base: address as *mut _, iov_len: bytes.len() };
-    // SAFETY: the kernel only reads the local range and checks the other.
-    let n = unsafe { libc::process_vm_writev(libc::getpid(), &raw const from, 1, &raw const to, 1, 0) };
-    usize::try_from(n) == Ok(bytes.len())
+    poke_in_order([(address, bytes)])
+}
+
+/// As [`poke`], to several places one after another.
+#[must_use]
+pub fn poke_in_order<const N: usize>(parts: [(u64, &[u8]); N]) -> bool {
+    let from = parts.map(|(_, b)| libc::iovec { iov_base: b.as_ptr().cast_mut().cast(), iov_len: b.len() });
+    let to = parts.map(|(at, b)| libc::iovec { iov_base: at as *mut _, iov_len: b.len() });
+    let count = libc::c_ulong::try_from(N).unwrap_or(0);
+    // SAFETY: the kernel only reads the local ranges and checks the others.
+    let n = unsafe { libc::process_vm_writev(libc::getpid(), from.as_ptr(), count, to.as_ptr(), count, 0) };
+    usize::try_from(n) == Ok(parts.iter().map(|(_, b)| b.len()).sum())
 }
 
 fn duplicate(fd: RawFd) -> Result<OwnedFd> {

@@ -173,6 +173,15 @@ impl Address {
         }
     }
 
+    /// Puts another address of the same family in, without a port.
+    pub fn set_ip(&mut self, ip: std::net::IpAddr) {
+        self.bytes.0[2..4].fill(0);
+        match ip {
+            std::net::IpAddr::V4(v4) => self.bytes.0[4..8].copy_from_slice(&v4.octets()),
+            std::net::IpAddr::V6(v6) => self.bytes.0[8..24].copy_from_slice(&v6.octets()),
+        }
+    }
+
     /// As Linux has it.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use transom_sdk::{
     Cx, Func, Handle, Out, Ptr, Status, Win32, WinError, foundation as f, mem, shim, win32_from_status,
 };
-use transom_syscalls::file::{Completion, FileObject, Operation, poke};
+use transom_syscalls::file::{Completion, FileObject, Operation, poke_in_order};
 use transom_syscalls::object::Object;
 use transom_syscalls::thread::{Apc, ApcKind, ThreadObject};
 use transom_syscalls::wait::{Alertable, Deadline, Event, Waited, wait_one};
@@ -59,18 +59,18 @@ impl Notice {
     /// Writes the two words; whether that was possible.
     pub(crate) fn put(&self, status: i32, information: u64) -> bool {
         let status = u64::from(status.cast_unsigned());
-        let poke = |at: u64, bytes: &[u8]| match Cx::with_current(|_| mem::copy_out(at, bytes).is_ok()) {
-            Some(written) => written,
-            // Not a thread of the guest's.
-            None => poke(at, bytes),
-        };
         // The status last: it says that the rest is there.
+        let write = |words: [(u64, &[u8]); 2]| {
+            let direct = |words: [(u64, &[u8]); 2]| words.iter().all(|(at, b)| mem::copy_out(*at, b).is_ok());
+            // Not every thread is one of the guest's.
+            Cx::with_current(|_| direct(words)).unwrap_or_else(|| poke_in_order(words))
+        };
         if self.wide {
-            poke(self.words + 8, &information.to_le_bytes()) && poke(self.words, &status.to_le_bytes())
+            write([(self.words + 8, &information.to_le_bytes()), (self.words, &status.to_le_bytes())])
         } else {
             #[expect(clippy::cast_possible_truncation, reason = "words of a 32-bit guest")]
             let (status, information) = (status as u32, information as u32);
-            poke(self.words + 4, &information.to_le_bytes()) && poke(self.words, &status.to_le_bytes())
+            write([(self.words + 4, &information.to_le_bytes()), (self.words, &status.to_le_bytes())])
         }
     }
 

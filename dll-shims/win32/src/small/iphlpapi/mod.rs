@@ -2,6 +2,7 @@
 
 pub(crate) mod adapters;
 pub(crate) mod names;
+pub(crate) mod routes;
 pub(crate) mod tables;
 
 use transom_sdk::{Cx, GuestData, Ptr, Win32, WinError, foundation as f};
