@@ -144,7 +144,8 @@ impl Context {
     }
 
     /// The bytes of the CONTEXT structure.
-    fn bytes(&self) -> &[u8] {
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         let at: *const u8 = match self {
             Self::Amd64(c) => (&raw const *c).cast(),
             Self::I386(c) => (&raw const *c).cast(),

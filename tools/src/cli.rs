@@ -44,6 +44,9 @@ pub(crate) struct RunOptions {
     /// Load a plug-in: a library that adds or replaces Windows functions; may be given several times [also loaded: ROOT/shims/*.so]
     #[arg(long, value_name = "LIBRARY")]
     pub(crate) shim: Vec<PathBuf>,
+    /// When an exception ends the program, write a minidump
+    #[arg(long, value_name = "FILE")]
+    pub(crate) minidump: Option<PathBuf>,
     /// What to log, as in `info` or `transom_loader=debug` [env: TRANSOM_LOG]
     #[arg(long, value_name = "FILTER")]
     pub(crate) log: Option<String>,

@@ -14,6 +14,7 @@ mod doctor;
 mod engine;
 mod environment;
 mod inspect;
+mod minidump;
 mod output;
 mod plugins;
 mod run;

@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use transom_dll_shims::{ALIASES, DLLS};
-use transom_sdk::Target;
 use transom_sdk::plugin::{self, Plugin, host};
+use transom_sdk::{Shim, Target};
 use transom_sigs::Table;
 use transom_syscalls::path::Config;
 use transom_syscalls::probe;
@@ -43,9 +43,9 @@ pub(crate) fn dlls(named: &[PathBuf], root: Option<&PathBuf>) -> Result<host::Dl
 /// on x86, and their arguments would be nonsense everywhere.
 fn check(plugin: &Plugin) -> Result<(), String> {
     for dll in plugin.dlls {
-        for export in dll.exports {
+        for export in dll.exports.iter() {
             let Target::Function(shim) = export.target else { continue };
-            let (has, wants) = (shim.parameters.len(), parameters(dll.name, export.name));
+            let (has, wants) = (count(&shim), parameters(dll.name, export.name));
             if let Some(wants) = wants.filter(|wants| *wants != has && !shim.variadic) {
                 return Err(format!(
                     "the plug-in's {}!{} has the wrong signature: it has {has} parameters, the function has {wants}",
@@ -57,12 +57,19 @@ fn check(plugin: &Plugin) -> Result<(), String> {
     Ok(())
 }
 
+/// How many parameters a shim has.
+fn count(shim: &Shim) -> usize {
+    let mut count = 0;
+    (shim.parameters)(&mut |_| count += 1);
+    count
+}
+
 /// How many parameters a function takes, by the built-in one or by Microsoft's metadata.
 fn parameters(dll: &str, name: &str) -> Option<usize> {
     let real = ALIASES.iter().find(|(alias, _)| *alias == dll).map_or(dll, |(_, real)| real);
     let built_in = DLLS.iter().flat_map(|list| list.iter()).find(|d| d.name == real);
-    match built_in.and_then(|d| Some(d.exports[d.find(name.as_bytes())?].target)) {
-        Some(Target::Function(shim)) => (!shim.variadic).then_some(shim.parameters.len()),
+    match built_in.and_then(|d| Some(d.exports.target(d.exports.find(name.as_bytes())?))) {
+        Some(Target::Function(shim)) => (!shim.variadic).then(|| count(&shim)),
         Some(Target::Data(_)) => None,
         None => Table::shared().find(real, name).filter(|f| f.dll == real).map(|f| f.parameters.len()),
     }

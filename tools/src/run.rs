@@ -15,7 +15,7 @@ use transom_sdk::{Machine, Options, Process, ProgramInfo, cmdline};
 
 use crate::cli::RunOptions;
 use crate::environment::{self, wide};
-use crate::{EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, engine, plugins, start_logging};
+use crate::{EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, engine, minidump, plugins, start_logging};
 
 /// Why a program did not start.
 pub(crate) enum Failure {
@@ -130,6 +130,11 @@ pub(crate) fn boot(
             .map_err(|e| internal("starting", &e))?;
     if let Some(trace) = &settings.trace {
         crate::trace::install(trace, process);
+    }
+    if let Some(path) = settings.minidump.clone() {
+        let path = std::path::absolute(&path).unwrap_or(path);
+        process
+            .set_crash_hook(Box::new(move |cx, record, context| minidump::write(&path, cx, record, context)));
     }
     // Windows enforces no-execute on 32-bit programs only if they say that they can stand it.
     process.memory.set_data_executes(headers.machine == Machine::I386 && !headers.is_nx_compatible());

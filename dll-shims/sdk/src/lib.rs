@@ -77,7 +77,7 @@ pub use error::{Crt, CrtError, Nt, NtError, Win32, WinError, errno_from_win32, w
 pub use exception::restore_jump_buffer;
 pub use pointer::{Func, Handle, In, Out, Ptr};
 pub use process::{
-    Consolidate, ExceptionHook, ExitHook, Options, Parameters, Process, Record, Unwind, UnwindHook,
+    Consolidate, CrashHook, ExceptionHook, ExitHook, Options, Parameters, Process, Record, Unwind, UnwindHook,
 };
 pub use ret::{LongPair, Pair, Ret, Shape};
 pub use shim::{Data, Descriptor, Dll, EachParameter, Export, Exports, Parameter, Shim, Table, Target};

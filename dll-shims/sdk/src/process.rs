@@ -92,6 +92,9 @@ pub struct Record {
     pub parameters: Parameters,
 }
 
+/// Does something about an exception that ends the process.
+pub type CrashHook = Box<dyn Fn(&Cx, &Record, &Context) + Send + Sync>;
+
 /// Dispatches an exception to the guest's handlers: returns if one continues (with the context it wants), else ends the
 /// process.
 pub type ExceptionHook = fn(&Cx, &Record, &mut Context);
@@ -153,6 +156,7 @@ pub struct Process {
     modules: OnceLock<Modules>,
     images: Mutex<Vec<Arc<BuiltinImage>>>,
     exception_hook: OnceLock<(ExceptionHook, UnwindHook)>,
+    crash_hook: OnceLock<CrashHook>,
     native: OnceLock<bool>,
     tracer: OnceLock<Box<dyn Tracer>>,
     exit_hooks: Mutex<Vec<ExitHook>>,
@@ -201,6 +205,7 @@ impl Process {
             modules: OnceLock::new(),
             images: Mutex::default(),
             exception_hook: OnceLock::new(),
+            crash_hook: OnceLock::new(),
             native: OnceLock::new(),
             tracer: OnceLock::new(),
             exit_hooks: Mutex::default(),
@@ -378,6 +383,18 @@ impl Process {
                 Some(tracer) => trace::bound(tracer, dll, name, Some(shim), plain),
             },
         );
+    }
+
+    /// Has something done when an exception is about to end the process. Once, before the program is loaded.
+    pub fn set_crash_hook(&self, hook: CrashHook) {
+        let _ = self.crash_hook.set(hook);
+    }
+
+    /// An exception that nobody handled is about to end the process.
+    pub fn crashed(&self, cx: &Cx, record: &Record, context: &Context) {
+        if let Some(hook) = self.crash_hook.get() {
+            hook(cx, record, context);
+        }
     }
 
     /// Dispatches an exception; see [`ExceptionHook`].

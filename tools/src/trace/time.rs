@@ -2,23 +2,10 @@
 
 use std::fmt::Write;
 
-/// Ticks of 100 ns per day, and days from 1601 to 1970.
-const DAY: u64 = 864_000_000_000;
-const EPOCH_DAYS: i64 = 134_774;
+use transom_syscalls::time::calendar::date_from_days;
 
-/// The civil date of a day, counted from 1970-01-01.
-fn date(days: i64) -> (i64, i64, i64) {
-    // Counts years from March, so that the leap day is the last of the year.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
-}
+/// Ticks of 100 ns per day.
+const DAY: u64 = 864_000_000_000;
 
 /// A FILETIME: a point in time, or a plain number where it cannot be one.
 pub(super) fn filetime(out: &mut String, ticks: u64) {
@@ -28,7 +15,7 @@ pub(super) fn filetime(out: &mut String, ticks: u64) {
         let _ = write!(out, "{}", ticks.cast_signed());
         return;
     }
-    let (year, month, day) = date(i64::try_from(days).unwrap_or(0) - EPOCH_DAYS);
+    let (year, month, day) = date_from_days(i64::try_from(days).unwrap_or(0));
     let milliseconds = ticks % DAY / 10_000;
     let seconds = milliseconds / 1_000;
     let _ = write!(

@@ -31,6 +31,7 @@ pub(crate) fn filter(cx: &Cx, area: &Area, record: &Record, context: &Context) {
 /// Reports the exception and ends the process with its code.
 pub(crate) fn die(cx: &Cx, record: &Record, context: &Context) -> ! {
     report::print(cx, record, context);
+    cx.process().crashed(cx, record, context);
     cx.process().terminate(record.code)
 }
 
