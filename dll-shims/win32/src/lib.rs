@@ -2,6 +2,7 @@
 
 pub(crate) mod advapi32;
 pub(crate) mod bcrypt;
+pub(crate) mod cipher;
 pub(crate) mod crypt32;
 pub(crate) mod format;
 pub(crate) mod hashing;

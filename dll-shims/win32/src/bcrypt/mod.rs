@@ -1,5 +1,7 @@
-//! bcrypt.dll: algorithm providers, hashes and HMACs. Random numbers are in `advapi32/random.rs`; ciphers and key pairs are
-//! not here.
+//! bcrypt.dll: algorithm providers, hashes and HMACs. Random numbers are in `advapi32/random.rs`; ciphers are in
+//! `symmetric.rs`; key pairs are not here.
+
+pub(crate) mod symmetric;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -7,12 +9,16 @@ use std::sync::{Mutex, PoisonError};
 use transom_sdk::{Cx, Handle, Nt, NtError, Out, Ptr, Status, WStr, foundation as f, shim};
 use windows_sys::Win32::Security::Cryptography as c;
 
+use crate::cipher::{BLOCK, Mode};
 use crate::hashing::{Algorithm, Hasher};
+use symmetric::Key;
 
 #[derive(Clone)]
 enum Item {
     Provider { algorithm: Option<Algorithm>, hmac: bool },
     Hash { hasher: Option<Hasher>, key: Option<Vec<u8>>, algorithm: Algorithm, reusable: bool },
+    Cipher(Mode),
+    Key(Key),
 }
 
 /// Providers and hashes by handle.
@@ -71,12 +77,12 @@ fn algorithm(cx: &Cx, handle: Handle) -> Nt<(Algorithm, bool)> {
     with(cx, handle, |item| match item {
         Item::Provider { algorithm: Some(algorithm), hmac } => Ok((*algorithm, *hmac)),
         Item::Provider { .. } => Err(status(f::STATUS_NOT_SUPPORTED)),
-        Item::Hash { .. } => Err(status(f::STATUS_INVALID_HANDLE)),
+        _ => Err(status(f::STATUS_INVALID_HANDLE)),
     })
 }
 
-/// Loads and initializes a provider: of hashes, or of random numbers.
-#[shim(bcrypt, partial = "MD5, SHA-1, SHA-2, RNG")]
+/// Loads and initializes a provider: of hashes, of AES, or of random numbers.
+#[shim(bcrypt, partial = "MD5, SHA-1, SHA-2, AES, RNG")]
 fn BCryptOpenAlgorithmProvider(
     cx: &Cx,
     out: Out<Handle>,
@@ -85,6 +91,9 @@ fn BCryptOpenAlgorithmProvider(
     flags: u32,
 ) -> Nt<()> {
     let name = String::from_utf16_lossy(&name.get()?);
+    if name.eq_ignore_ascii_case("AES") {
+        return Ok(out.write(cx, insert(cx, Item::Cipher(Mode::Cbc)))?);
+    }
     let algorithm = Algorithm::by_name(&name);
     if algorithm.is_none() && !name.eq_ignore_ascii_case("RNG") {
         log::warn!("BCryptOpenAlgorithmProvider: there is no {name}");
@@ -105,8 +114,56 @@ pub(crate) fn is_random_provider(cx: &Cx, handle: Handle) -> bool {
     with(cx, handle, |item| Ok(matches!(item, Item::Provider { algorithm: None, .. }))).unwrap_or(false)
 }
 
+fn number(n: usize) -> Vec<u8> {
+    u32::try_from(n).unwrap_or(0).to_le_bytes().to_vec()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
+}
+
+/// Bytes that callers must give for an object. None is used.
+const OBJECT: usize = 512;
+
+/// The value of a property of AES.
+fn cipher_property(mode: Mode, name: &str) -> Option<Vec<u8>> {
+    let lengths = |least: usize, most: usize, step: usize| [least, most, step].map(number).concat();
+    Some(match name {
+        "ObjectLength" => number(OBJECT),
+        "BlockLength" => number(BLOCK),
+        "BlockSizeList" => number(BLOCK),
+        "KeyLengths" => lengths(128, 256, 64),
+        "AuthTagLength" if mode == Mode::Gcm => lengths(12, 16, 1),
+        "ChainingMode" => text(mode.name()),
+        "AlgorithmName" => text("AES"),
+        _ => return None,
+    })
+}
+
+/// The value of a property of a hash.
+fn hash_property(algorithm: Algorithm, name: &str) -> Option<Vec<u8>> {
+    Some(match name {
+        "ObjectLength" => number(OBJECT),
+        "HashDigestLength" => number(algorithm.size()),
+        "HashBlockLength" => number(algorithm.block()),
+        "AlgorithmName" => text(algorithm.name()),
+        _ => return None,
+    })
+}
+
+/// The hash algorithm of a provider or of a hash.
+fn hash_of(cx: &Cx, handle: Handle) -> Nt<Algorithm> {
+    match algorithm(cx, handle) {
+        Ok((algorithm, _)) => Ok(algorithm),
+        Err(error) => with(cx, handle, |item| match item {
+            Item::Hash { algorithm, .. } => Ok(*algorithm),
+            _ => Err(error),
+        }),
+    }
+}
+
 /// Retrieves the value of a named property.
-#[shim(bcrypt, partial = "properties of hashes")]
+#[shim(bcrypt, partial = "properties of hashes and AES")]
 fn BCryptGetProperty(
     cx: &Cx,
     handle: Handle,
@@ -116,22 +173,12 @@ fn BCryptGetProperty(
     needed: Out<u32>,
     _flags: u32,
 ) -> Nt<()> {
-    let algorithm = match algorithm(cx, handle) {
-        Ok((algorithm, _)) => algorithm,
-        Err(error) => with(cx, handle, |item| match item {
-            Item::Hash { algorithm, .. } => Ok(*algorithm),
-            Item::Provider { .. } => Err(error),
-        })?,
+    let name = String::from_utf16_lossy(&name.get()?);
+    let bytes = match symmetric::mode_of(cx, handle) {
+        Ok(mode) => cipher_property(mode, &name),
+        Err(_) => hash_property(hash_of(cx, handle)?, &name),
     };
-    let number = |n: usize| u32::try_from(n).unwrap_or(0).to_le_bytes().to_vec();
-    let bytes = match String::from_utf16_lossy(&name.get()?).as_str() {
-        // Objects need no memory of the caller's, which must be given all the same.
-        "ObjectLength" => number(512),
-        "HashDigestLength" => number(algorithm.size()),
-        "HashBlockLength" => number(algorithm.block()),
-        "AlgorithmName" => algorithm.name().encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect(),
-        _ => return Err(status(f::STATUS_NOT_SUPPORTED)),
-    };
+    let bytes = bytes.ok_or(status(f::STATUS_NOT_SUPPORTED))?;
     needed.write(cx, u32::try_from(bytes.len()).unwrap_or(0))?;
     if out.is_null() {
         return Ok(());
@@ -190,7 +237,7 @@ fn BCryptFinishHash(cx: &Cx, hash: Handle, out: Ptr<u8>, len: u32, _flags: u32) 
             *hasher = reusable.then(|| Hasher::new(*algorithm, key.as_deref()));
             Ok(done)
         }
-        Item::Provider { .. } => Err(status(f::STATUS_INVALID_HANDLE)),
+        _ => Err(status(f::STATUS_INVALID_HANDLE)),
     })?;
     Ok(out.write_slice(&value)?)
 }
@@ -207,7 +254,7 @@ fn BCryptDuplicateHash(
 ) -> Nt<()> {
     let copy = with(cx, hash, |item| match item {
         Item::Hash { .. } => Ok(item.clone()),
-        Item::Provider { .. } => Err(status(f::STATUS_INVALID_HANDLE)),
+        _ => Err(status(f::STATUS_INVALID_HANDLE)),
     })?;
     Ok(out.write(cx, insert(cx, copy))?)
 }
