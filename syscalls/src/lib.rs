@@ -30,6 +30,7 @@ pub mod registry;
 pub mod say;
 #[cfg(test)]
 mod scratch;
+pub mod secret;
 pub mod section;
 pub mod security;
 pub mod session;

@@ -42,14 +42,7 @@ pub(super) fn mode_of(cx: &Cx, handle: Handle) -> Nt<Mode> {
 
 /// Sets the value of a named property: the chaining mode of a provider or key.
 #[shim(bcrypt, partial = "the chaining mode")]
-fn BCryptSetProperty(
-    cx: &Cx,
-    handle: Handle,
-    name: WStr,
-    value: Ptr<u8>,
-    _len: u32,
-    _flags: u32,
-) -> Nt<()> {
+fn BCryptSetProperty(cx: &Cx, handle: Handle, name: WStr, value: Ptr<u8>, _len: u32, _flags: u32) -> Nt<()> {
     if String::from_utf16_lossy(&name.get()?) != "ChainingMode" {
         return Err(status(f::STATUS_NOT_SUPPORTED));
     }

@@ -1,4 +1,5 @@
-//! crypt32.dll: certificate stores, which are all empty, and text encodings of binary data.
+//! crypt32.dll: certificate stores, which are all empty, text encodings of binary data, and data protected for the user.
 
+pub(crate) mod protect;
 pub(crate) mod store;
 pub(crate) mod text;

@@ -2,7 +2,9 @@
 
 use transom_sdk::{Cx, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
 use windows_sys::Win32::Security as s;
-use windows_sys::Win32::System::SystemServices::{ACCESS_ALLOWED_ACE_TYPE, ACCESS_DENIED_ACE_TYPE};
+use windows_sys::Win32::System::SystemServices::{
+    ACCESS_ALLOWED_ACE_TYPE, ACCESS_DENIED_ACE_TYPE, SYSTEM_MANDATORY_LABEL_ACE_TYPE,
+};
 
 use super::sid;
 
@@ -120,6 +122,39 @@ fn AddAccessAllowedAceEx(
 #[shim(advapi32, kernel32)]
 fn AddAccessDeniedAce(_cx: &Cx, acl: Ptr<u8>, _revision: u32, mask: u32, who: Ptr<u8>) -> Win32<()> {
     add(acl, ACCESS_DENIED_ACE_TYPE, 0, mask, who)
+}
+
+/// Adds an access-denied entry with inheritance flags to the end of a list.
+#[shim(advapi32, kernel32)]
+fn AddAccessDeniedAceEx(
+    _cx: &Cx,
+    acl: Ptr<u8>,
+    _revision: u32,
+    flags: u32,
+    mask: u32,
+    who: Ptr<u8>,
+) -> Win32<()> {
+    add(acl, ACCESS_DENIED_ACE_TYPE, flags, mask, who)
+}
+
+/// Adds an entry with an integrity level to the end of a system list.
+#[shim(advapi32, kernel32)]
+fn AddMandatoryAce(
+    _cx: &Cx,
+    acl: Ptr<u8>,
+    _revision: u32,
+    flags: u32,
+    policy: u32,
+    label: Ptr<u8>,
+) -> Win32<()> {
+    add(acl, SYSTEM_MANDATORY_LABEL_ACE_TYPE, flags, policy, label)
+}
+
+/// The bytes of a list, header included.
+pub(crate) fn bytes_of(acl: Ptr<u8>) -> Win32<Vec<u8>> {
+    let (_, places) = entries(acl)?;
+    let end = places.last().copied().unwrap_or(HEADER);
+    Ok(acl.read_slice(usize::try_from(end).unwrap_or(0))?)
 }
 
 /// Adds one or more entries to a list; at its end, or at its beginning if the place asked for is 0.

@@ -205,6 +205,21 @@ fn pieces(descriptor: &Absolute) -> Win32<[Vec<u8>; 4]> {
     Ok([who(descriptor.owner)?, who(descriptor.group)?, list(descriptor.sacl)?, list(descriptor.dacl)?])
 }
 
+/// Owner and discretionary list of a descriptor, in bytes.
+pub(super) struct Parts {
+    pub(super) owner: Vec<u8>,
+    /// `None` if there is none, which keeps nobody out.
+    pub(super) dacl: Option<Vec<u8>>,
+}
+
+/// What an access check needs of a descriptor.
+pub(super) fn parts(cx: &Cx, at: Ptr<u8>) -> Win32<Parts> {
+    let descriptor = read(cx, at)?;
+    let [owner, _, _, dacl] = pieces(&descriptor)?;
+    let present = descriptor.control & s::SE_DACL_PRESENT != 0 && !descriptor.dacl.is_null();
+    Ok(Parts { owner, dacl: present.then_some(dacl) })
+}
+
 /// A self-relative descriptor of parts: owner, group, system list, discretionary list.
 pub(crate) fn relative(control: u16, pieces: &[Vec<u8>; 4]) -> Vec<u8> {
     let mut out = vec![1, 0];
