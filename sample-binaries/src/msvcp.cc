@@ -32,6 +32,13 @@ type_info any_type;
 
 struct _Mbstatet;
 
+IMPORT void __ExceptionPtrCreate(void *);
+IMPORT void __ExceptionPtrDestroy(void *);
+IMPORT void __ExceptionPtrCopy(void *, const void *);
+IMPORT void __ExceptionPtrCurrentException(void *);
+IMPORT bool __ExceptionPtrToBool(const void *);
+[[noreturn]] IMPORT void __ExceptionPtrRethrow(const void *);
+
 namespace std {
 template <class C> struct char_traits;
 
@@ -73,6 +80,16 @@ class system_error : public _System_error {};
 IMPORT int uncaught_exceptions();
 IMPORT const char *_Syserror_map(int);
 IMPORT int _Winerror_map(int);
+
+/* What `setw` returns. */
+class ios_base;
+template <class A> struct _Smanip {
+    _Smanip(void (*f)(ios_base &, A), A a) : function(f), argument(a) {}
+    void (*function)(ios_base &, A);
+    A argument;
+};
+IMPORT _Smanip<streamsize> setw(streamsize);
+IMPORT _Smanip<streamsize> setprecision(streamsize);
 
 template <class C, class T> class basic_streambuf {
 public:
@@ -227,6 +244,11 @@ static void buffers_and_streams()
     out.precision = 2;
     out << 3.14159;
     check("fixed double", buffer.holds("3.14"));
+    std::_Smanip<streamsize> width = std::setw(5), precision = std::setprecision(1);
+    width.function(out, width.argument);
+    precision.function(out, precision.argument);
+    out << 2.75;
+    check("manipulators", buffer.holds("..2.8"));
     out.flags = 0x4201;
     out << true;
     check("bool as a word", buffer.holds("true"));
@@ -255,10 +277,43 @@ template <class E> static const char *caught(void (*thrower)())
     return what;
 }
 
-static int destroyed;
+static int destroyed, copied;
 struct counted {
+    counted() {}
+    counted(const counted &) { copied++; }
     ~counted() { destroyed++; }
 };
+
+/* exception_ptr: an exception outlives its handler, and is thrown again. */
+static void kept_exceptions()
+{
+    void *pointer[2], *other[2];
+    __ExceptionPtrCreate(pointer);
+    check("no exception", !__ExceptionPtrToBool(pointer));
+    try {
+        std::_Xlength_error("kept");
+    } catch (...) {
+        __ExceptionPtrCurrentException(pointer);
+    }
+    __ExceptionPtrCopy(other, pointer);
+    __ExceptionPtrDestroy(pointer);
+    check("a kept exception", __ExceptionPtrToBool(other));
+    for (int i = 0; i < 2; i++)
+        try {
+            __ExceptionPtrRethrow(other);
+        } catch (const std::logic_error &e) {
+            check("thrown again", strcmp(e.what(), "kept") == 0);
+        }
+    __ExceptionPtrDestroy(other);
+    destroyed = copied = 0;
+    try {
+        throw counted();
+    } catch (const counted &) {
+        __ExceptionPtrCurrentException(pointer);
+    }
+    __ExceptionPtrDestroy(pointer);
+    check("copies of a class of the program", copied > 0 && destroyed == copied + 1);
+}
 
 static void exceptions()
 {
@@ -281,6 +336,7 @@ static void exceptions()
     } catch (const std::system_error &e) {
         check("system_error", e.code.value == 16 && strcmp(e.what(), "device or resource busy: device or resource busy") == 0);
     }
+    kept_exceptions();
     own_buffer buffer;
     std::ostream out(&buffer, false);
     out.exceptions = 4;

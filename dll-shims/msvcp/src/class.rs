@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use transom_loader::builtin::Upper;
-use transom_sdk::{BadAddress, Cx, Descriptor, Ptr, data, mem};
+use transom_sdk::{BadAddress, Cx, Descriptor, Func, Ptr, data, mem};
 
 use crate::object::Object;
 
@@ -129,6 +129,11 @@ pub(crate) fn text(cx: &Cx, text: &'static str) -> Result<u64, BadAddress> {
     let at = tables.put_text(text)?;
     tables.texts.insert(text, at);
     Ok(at)
+}
+
+/// A function that this crate exports, as guest code calls it.
+pub(crate) fn function(cx: &Cx, function: Descriptor) -> Func {
+    Func(address(cx, function))
 }
 
 /// Guest address of a function that this crate exports.

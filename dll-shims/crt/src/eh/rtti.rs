@@ -5,7 +5,7 @@
 //! ARM64 (the locator tells its own offset, which gives the base), addresses on x86.
 
 use transom_sdk::mem::{self, BadAddress};
-use transom_sdk::{Cx, Ptr, shim};
+use transom_sdk::{Cx, In, Ptr, shim};
 
 use super::types::{adjust, get, same};
 
@@ -165,6 +165,13 @@ fn __RTCastToVoid(cx: &Cx, object: Ptr<u8>) -> Ptr<u8> {
     }
     let complete = Locator::of(cx, object.addr()).and_then(|l| l.complete(cx, object.addr()));
     Ptr::new(complete.unwrap_or_else(|bad| cx.access_violation(bad)))
+}
+
+/// Finds a base of an object, as the description of its place (`PMD`) says.
+#[shim(ucrtbase, vcruntime140)]
+fn __AdjustPointer(cx: &Cx, object: Ptr<u8>, place: In<[i32; 3]>) -> Ptr<u8> {
+    let base = place.read(cx).and_then(|place| adjust(cx, object.addr(), &place));
+    Ptr::new(base.unwrap_or_else(|bad| cx.access_violation(bad)))
 }
 
 /// Copies what `std::exception` keeps: a message, and whether it is to be freed.

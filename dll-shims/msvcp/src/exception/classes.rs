@@ -45,6 +45,7 @@ classes! {
     EXCEPTION = ".?AVexception@std@@", PLAIN, SHIM_copy_exception;
     BAD_ALLOC = ".?AVbad_alloc@std@@", PLAIN, SHIM_copy_exception, EXCEPTION;
     BAD_FUNCTION_CALL = ".?AVbad_function_call@std@@", PLAIN, SHIM_copy_exception, EXCEPTION;
+    BAD_EXCEPTION = ".?AVbad_exception@std@@", PLAIN, SHIM_copy_exception, EXCEPTION;
     LOGIC_ERROR = ".?AVlogic_error@std@@", PLAIN, SHIM_copy_exception, EXCEPTION;
     INVALID_ARGUMENT = ".?AVinvalid_argument@std@@", PLAIN, SHIM_copy_exception, LOGIC_ERROR EXCEPTION;
     LENGTH_ERROR = ".?AVlength_error@std@@", PLAIN, SHIM_copy_exception, LOGIC_ERROR EXCEPTION;

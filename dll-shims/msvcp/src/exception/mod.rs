@@ -1,10 +1,11 @@
-//! Exceptions of the library: their classes ([`classes`]), the functions that throw them ([`xthrow`]) and error categories
-//! ([`category`]).
+//! Exceptions of the library: their classes ([`classes`]), the functions that throw them ([`xthrow`]), error categories ([`category`])
+//! and `exception_ptr` ([`pointer`]).
 //!
 //! A thrown object lies on the heap; its destructor, which the catch block that ends it calls, gives the memory back.
 
 pub(crate) mod category;
 pub(crate) mod classes;
+pub(crate) mod pointer;
 pub(crate) mod xthrow;
 
 use std::collections::HashSet;

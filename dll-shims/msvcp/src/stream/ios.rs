@@ -128,7 +128,15 @@ impl Ios {
 
     /// The width counts for one value only.
     pub(super) fn end_width(self, cx: &Cx) -> Crt<()> {
-        self.0.set(cx, WIDTH, 0i64)
+        self.set_width(cx, 0)
+    }
+
+    pub(super) fn set_precision(self, cx: &Cx, precision: i64) -> Crt<()> {
+        self.0.set(cx, PRECISION, precision)
+    }
+
+    pub(super) fn set_width(self, cx: &Cx, width: i64) -> Crt<()> {
+        self.0.set(cx, WIDTH, width)
     }
 
     /// Adds to the state; throws if the program wants exceptions for what is set.
