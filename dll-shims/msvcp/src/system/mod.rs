@@ -1,4 +1,6 @@
-//! What the library adds to the operating system's interface: error codes ([`errors`]), clocks and random numbers ([`clock`]).
+//! What the library adds to the operating system's interface: error codes ([`errors`]), clocks and random numbers ([`clock`]), waiting
+//! for a value to change ([`atomic_wait`]).
 
+pub(crate) mod atomic_wait;
 pub(crate) mod clock;
 pub(crate) mod errors;
