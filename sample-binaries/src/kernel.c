@@ -221,6 +221,56 @@ static void jobs(const char *self)
     CloseHandle(pi.hProcess);
     CloseHandle(port);
 }
+/* Ctrl-Break for a process group: its first process passes it on to nobody, its child has a handler, this process is not in it. */
+static volatile LONG breaks;
+static BOOL WINAPI on_break(DWORD event)
+{
+    if (event == CTRL_BREAK_EVENT) breaks++;
+    return event == CTRL_BREAK_EVENT;
+}
+static int in_group(const char *name)
+{
+    HANDLE ready = OpenEventA(EVENT_MODIFY_STATE, FALSE, name);
+    int i;
+    SetConsoleCtrlHandler(on_break, TRUE);
+    SetEvent(ready);
+    for (i = 0; i < 2000 && !breaks; i++) Sleep(10);
+    return breaks == 1 ? 44 : 45;
+}
+static int leads_group(const char *self, const char *name)
+{
+    STARTUPINFOA si = {.cb = sizeof si};
+    PROCESS_INFORMATION pi;
+    char command[2 * MAX_PATH];
+    DWORD code = 0;
+    SetConsoleCtrlHandler(on_break, TRUE);
+    sprintf(command, "\"%s\" member %s", self, name);
+    if (!CreateProcessA(NULL, command, NULL, NULL, FALSE, 0, NULL, NULL, &si, &pi)) return 1;
+    WaitForSingleObject(pi.hProcess, 60000);
+    GetExitCodeProcess(pi.hProcess, &code);
+    return (int)code + (int)breaks;
+}
+static void control_events(const char *self)
+{
+    const char *name = check_unique("transom-break");
+    HANDLE ready = CreateEventA(NULL, FALSE, FALSE, name);
+    STARTUPINFOA si = {.cb = sizeof si};
+    PROCESS_INFORMATION pi;
+    char command[2 * MAX_PATH];
+    DWORD code = 0;
+    SetConsoleCtrlHandler(on_break, TRUE);
+    sprintf(command, "\"%s\" leader %s", self, name);
+    CHECK("a process group", CreateProcessA(NULL, command, NULL, NULL, FALSE, CREATE_NEW_PROCESS_GROUP, NULL, NULL, &si, &pi));
+    CHECK("is there", WaitForSingleObject(ready, 60000) == WAIT_OBJECT_0);
+    CHECK("GenerateConsoleCtrlEvent", GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, pi.dwProcessId));
+    WaitForSingleObject(pi.hProcess, 60000);
+    GetExitCodeProcess(pi.hProcess, &code);
+    CHECK_INT("all of the group get it", code, 45);
+    CHECK_INT("and nobody else", breaks, 0);
+    CHECK_ERR("no such event", GenerateConsoleCtrlEvent(77, 0), ERROR_INVALID_PARAMETER);
+    CloseHandle(pi.hThread);
+    CloseHandle(pi.hProcess);
+}
 static void time_zones(void)
 {
     DYNAMIC_TIME_ZONE_INFORMATION zone;
@@ -244,6 +294,8 @@ int main(int argc, char **argv)
         return 5;
     }
     GetModuleFileNameA(NULL, self, sizeof self);
+    if (argc > 2 && !strcmp(argv[1], "leader")) return leads_group(self, argv[2]);
+    if (argc > 2 && !strcmp(argv[1], "member")) return in_group(argv[2]);
     pulses();
     keyed_events();
     barriers();
@@ -251,6 +303,7 @@ int main(int argc, char **argv)
     threads();
     snapshots();
     jobs(self);
+    control_events(self);
     time_zones();
     return check_done();
 }

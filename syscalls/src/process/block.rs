@@ -60,8 +60,6 @@ pub struct Startup {
     pub standard_handles: [u32; 3],
     /// The creation flags (`CREATE_*`).
     pub creation_flags: u32,
-    /// The console process group: the process id of its first process, or zero for the parent's own.
-    pub group: u32,
     /// Options of Transom itself (engine, drives, tracing), as on its command line.
     pub options: Vec<OsString>,
     /// The handles that the child inherits.
@@ -94,6 +92,8 @@ pub struct Page {
     exit_code: AtomicU32,
     /// How often the main thread is suspended: it begins when this is zero. A futex word.
     suspended: AtomicU32,
+    /// The console process group: the id of its first process, or zero for that of the process which the user started.
+    group: AtomicU32,
 }
 
 /// A mapping of a block's shared page.
@@ -156,6 +156,17 @@ impl SharedPage {
             p.exit_code.store(code, Ordering::Relaxed);
             p.exited.store(1, Ordering::Release);
         }
+    }
+
+    /// The console process group.
+    #[must_use]
+    pub fn group(&self) -> u32 {
+        self.page().group.load(Ordering::Relaxed)
+    }
+
+    /// Makes the process the first of a console process group.
+    pub(super) fn set_group(&self, group: u32) {
+        self.page().group.store(group, Ordering::Relaxed);
     }
 
     /// Counts one more suspension of the main thread; the count before.
@@ -336,7 +347,6 @@ impl Startup {
             w.u32(*n);
         }
         w.u32(self.creation_flags);
-        w.u32(self.group);
         w.length(self.options.len());
         for option in &self.options {
             w.bytes(option.as_bytes());
@@ -371,7 +381,6 @@ impl Startup {
             *n = r.u32()?;
         }
         s.creation_flags = r.u32()?;
-        s.group = r.u32()?;
         s.options = r.sequence(|r| r.bytes().map(OsString::from_vec))?;
         s.handles = r.sequence(|r| {
             Some(Inherited {

@@ -12,10 +12,11 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 
 use windows_sys::Win32::Foundation as f;
+use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
 
 use super::block::{self, ARGUMENT, Startup};
 use super::job;
-use super::object::{MainThread, ProcessObject};
+use super::object::{self, MainThread, ProcessObject};
 use crate::status::{Result, Status};
 
 /// How to start a guest, beside its [`Startup`].
@@ -62,6 +63,7 @@ pub fn create(startup: &Startup, launch: &Launch<'_>) -> Result<Created> {
     let mut startup = startup.clone();
     let kept = raise_low_descriptors(&mut startup)?;
     let (fd, page) = block::make(&startup, launch.suspended)?;
+    page.set_group(object::own_group());
     let mut through: Vec<RawFd> =
         startup.handles.iter().flat_map(|h| h.descriptors.iter().copied()).collect();
     through.push(fd.as_raw_fd());
@@ -73,6 +75,9 @@ pub fn create(startup: &Startup, launch: &Launch<'_>) -> Result<Created> {
         HostProgram { path: Path::new("/proc/self/exe"), arguments: &arguments, descriptors: &through };
     let pid = spawn(&this, launch)?;
     drop(kept);
+    if startup.creation_flags & CREATE_NEW_PROCESS_GROUP != 0 {
+        page.set_group(pid);
+    }
     let process = ProcessObject::of_child(pid, Some(page))?;
     job::join(&process)?;
     Ok(Created { thread: MainThread::new(&process), process })

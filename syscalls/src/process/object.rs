@@ -50,6 +50,24 @@ pub fn adopt_page(page: SharedPage) {
     let _ = OWN_PAGE.set(page);
 }
 
+/// The console process group of this process; zero for that of the process which the user started.
+pub(super) fn own_group() -> u32 {
+    OWN_PAGE.get().map_or(0, SharedPage::group)
+}
+
+/// The processes of a console process group, this one aside.
+#[must_use]
+pub fn group_members(group: u32) -> Vec<u32> {
+    let pids = list::processes().into_iter().map(|p| p.pid).filter(|pid| *pid != std::process::id());
+    pids.filter(|pid| find_page(*pid).is_some_and(|page| page.group() == group)).collect()
+}
+
+/// Whether this process is of the console process group.
+#[must_use]
+pub fn is_in_group(group: u32) -> bool {
+    group == own_group()
+}
+
 /// Gives the current process the name of its image, for Linux tools and [`list`]: what Linux keeps of it, 15 bytes.
 pub fn set_name(image: &std::path::Path) {
     use std::os::unix::ffi::OsStrExt;

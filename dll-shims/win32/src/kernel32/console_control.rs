@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use transom_sdk::{Cx, Func, Process, ThreadStart, Win32, WinError, foundation as f, shim};
 use transom_syscalls::control;
+use transom_syscalls::process::object::{group_members, is_in_group};
 use transom_syscalls::thread::{Spawn, spawn};
 use windows_sys::Win32::System::Console as c;
 
@@ -71,8 +72,11 @@ fn SetConsoleCtrlHandler(cx: &Cx, handler: Func, add: bool) -> Win32<()> {
     Ok(())
 }
 
-/// Sends a signal to a process group that shares the console.
-#[shim(kernel32, partial = "reaches the calling process, or the one process named")]
+/// Sends a signal to a process group that shares the console: zero is the group of the processes that were started without one.
+#[shim(
+    kernel32,
+    partial = "Ctrl-C reaches the calling process only; a first process without a parent's start-up block is not found"
+)]
 fn GenerateConsoleCtrlEvent(cx: &Cx, event: u32, group: u32) -> Win32<()> {
     if !matches!(event, c::CTRL_C_EVENT | c::CTRL_BREAK_EVENT) {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
@@ -82,8 +86,21 @@ fn GenerateConsoleCtrlEvent(cx: &Cx, event: u32, group: u32) -> Win32<()> {
         return Ok(());
     }
     // Ctrl-C cannot be limited to a group: nobody receives it.
-    if event == c::CTRL_BREAK_EVENT {
-        control::send(group, event)?;
+    if event == c::CTRL_C_EVENT {
+        return Ok(());
+    }
+    let members = group_members(group);
+    if members.is_empty() && !is_in_group(group) {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    for member in members {
+        // One that has just ended needs no event.
+        if let Err(e) = control::send(member, event) {
+            log::debug!("no control event for process {member}: {e:?}");
+        }
+    }
+    if is_in_group(group) {
+        deliver(cx.process(), stack_sizes(cx, 0, 0), event);
     }
     Ok(())
 }

@@ -280,7 +280,6 @@ fn start_guest(cx: &Cx, found: &Found, request: &Request) -> Win32<Created> {
         ],
         standard_handles: standard.map(value),
         creation_flags: request.flags,
-        group: 0,
         options: cx.process().options.for_children.clone(),
         handles,
     };
