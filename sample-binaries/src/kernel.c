@@ -243,11 +243,13 @@ static int leads_group(const char *self, const char *name)
     PROCESS_INFORMATION pi;
     char command[2 * MAX_PATH];
     DWORD code = 0;
+    int i;
     SetConsoleCtrlHandler(on_break, TRUE);
     sprintf(command, "\"%s\" member %s", self, name);
     if (!CreateProcessA(NULL, command, NULL, NULL, FALSE, 0, NULL, NULL, &si, &pi)) return 1;
     WaitForSingleObject(pi.hProcess, 60000);
     GetExitCodeProcess(pi.hProcess, &code);
+    for (i = 0; i < 2000 && !breaks; i++) Sleep(10);
     return (int)code + (int)breaks;
 }
 static void control_events(const char *self)
