@@ -5,6 +5,7 @@
 
 pub mod apisets;
 pub mod builtin;
+pub mod debugger;
 pub mod map;
 pub mod modules;
 pub mod pe;

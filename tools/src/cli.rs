@@ -181,6 +181,8 @@ enum Command {
     Run(Box<RunOptions>),
     /// Run a program and print the API calls that it makes
     Trace(Box<crate::trace::TraceOptions>),
+    /// Run a program in GDB, with the symbols of its modules
+    Gdb(Box<crate::gdb::GdbOptions>),
     /// Say what this host offers, what is missing and how to get it
     Doctor(DoctorOptions),
     /// Say what a Windows program is, what it needs, and whether it will start; runs nothing
@@ -207,7 +209,8 @@ pub(crate) enum Action {
     Done(ExitCode),
 }
 
-const SUBCOMMANDS: &[&str] = &["run", "trace", "doctor", "inspect", "shims", "completions", "man", "help"];
+const SUBCOMMANDS: &[&str] =
+    &["run", "trace", "gdb", "doctor", "inspect", "shims", "completions", "man", "help"];
 
 /// Parses the command line and does what needs no guest.
 pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
@@ -226,6 +229,7 @@ pub(crate) fn parse(mut args: Vec<OsString>) -> Action {
     match Cli::try_parse_from(args) {
         Ok(Cli { command: Command::Run(options) }) => Action::Run(options),
         Ok(Cli { command: Command::Trace(options) }) => Action::Trace(options),
+        Ok(Cli { command: Command::Gdb(options) }) => Action::Done(crate::gdb::gdb(&options)),
         Ok(Cli { command: Command::Doctor(options) }) => Action::Done(crate::doctor::doctor(&options)),
         Ok(Cli { command: Command::Inspect(options) }) => Action::Done(crate::inspect::inspect(&options)),
         Ok(Cli { command: Command::Shims(options) }) => Action::Done(crate::shims::shims(&options)),

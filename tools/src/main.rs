@@ -13,6 +13,7 @@ mod coverage;
 mod doctor;
 mod engine;
 mod environment;
+mod gdb;
 mod inspect;
 mod minidump;
 mod output;

@@ -74,6 +74,12 @@ fn find_program(name: &Path) -> Result<(PathBuf, File), Failure> {
     })
 }
 
+/// The machine that a program is for; `None` if it is not found or no program.
+pub(crate) fn machine(program: &Path) -> Option<Machine> {
+    let (path, file) = find_program(program).ok()?;
+    Some(map::headers(&file, &path.display().to_string()).ok()?.machine)
+}
+
 fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     if let Some(dir) = &options.directory {
         std::env::set_current_dir(dir).map_err(|e| Failure::CannotRun(format!("{}: {e}", dir.display())))?;

@@ -10,6 +10,7 @@ use windows_sys::Win32::Foundation::STATUS_DLL_NOT_FOUND;
 use super::resolve::{Source, normalise};
 use super::{Kind, LoadError, Module, Modules, PINNED, Stage, unpoison};
 use crate::builtin::{BuiltinDll, GuestCaller};
+use crate::debugger;
 use crate::map;
 use crate::pe;
 use crate::peb::LdrModule;
@@ -219,6 +220,7 @@ impl Modules {
         });
         unpoison(self.list.write()).push(Arc::clone(&module));
         self.generation.fetch_add(1, Ordering::Release);
+        debugger::mapped(&module);
         Ok(module)
     }
 
