@@ -1,6 +1,6 @@
 //! Addresses as text: `inet_pton` and its kin.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use transom_sdk::{AStr, Cx, Ptr, TextOut, WStr, Win32, mem, shim};
 use windows_sys::Win32::Networking::WinSock as ws;

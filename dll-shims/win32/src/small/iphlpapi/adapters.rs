@@ -1,6 +1,6 @@
 //! `GetAdaptersAddresses` and `GetNetworkParams`.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use transom_sdk::{Cx, Guest, Ptr, WinError, foundation as f, shim};
 use transom_syscalls::network::{Interface, interfaces, name_servers};
