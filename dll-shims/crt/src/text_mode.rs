@@ -69,7 +69,7 @@ pub fn read_text(bytes: &mut [u8], state: &mut ReadState, last: bool) -> usize {
     {
         *first = b'\r';
     }
-    let end = match bytes.iter().position(|b| *b == CTRL_Z) {
+    let end = match memchr::memchr(CTRL_Z, bytes) {
         Some(at) => {
             state.at_end = true;
             at
@@ -77,7 +77,7 @@ pub fn read_text(bytes: &mut [u8], state: &mut ReadState, last: bool) -> usize {
         None => bytes.len(),
     };
     // Nothing to do before the first CR.
-    let Some(first) = bytes[..end].iter().position(|b| *b == b'\r') else { return end };
+    let Some(first) = memchr::memchr(b'\r', &bytes[..end]) else { return end };
     let (mut to, mut from) = (first, first);
     while from < end {
         let byte = bytes[from];
@@ -103,17 +103,14 @@ pub fn read_text(bytes: &mut [u8], state: &mut ReadState, last: bool) -> usize {
 
 /// Appends `bytes` to `out` with a CR before each LF. Returns how many LFs there were.
 pub fn write_text(bytes: &[u8], out: &mut Vec<u8>) -> usize {
-    let mut count = 0;
-    for line in bytes.split_inclusive(|b| *b == b'\n') {
-        match line.split_last() {
-            Some((b'\n', head)) => {
-                out.extend_from_slice(head);
-                out.extend_from_slice(b"\r\n");
-                count += 1;
-            }
-            _ => out.extend_from_slice(line),
-        }
+    let (mut count, mut from) = (0, 0);
+    for at in memchr::memchr_iter(b'\n', bytes) {
+        out.extend_from_slice(&bytes[from..at]);
+        out.extend_from_slice(b"\r\n");
+        from = at + 1;
+        count += 1;
     }
+    out.extend_from_slice(&bytes[from..]);
     count
 }
 

@@ -85,7 +85,8 @@ pub(crate) struct Stream {
 /// All streams.
 #[derive(Default)]
 struct Streams {
-    iob: OnceLock<u64>,
+    /// `_iob`: its address, and its streams, which stay where they are and so are found without a lock.
+    iob: OnceLock<(u64, Vec<&'static Stream>)>,
     list: RwLock<Vec<&'static Stream>>,
     opening: Mutex<()>,
     maximum: AtomicU32,
@@ -124,7 +125,7 @@ fn size(cx: &Cx) -> u64 {
 /// Address of `_iob`, whose first three streams are made on first use.
 pub(crate) fn iob(cx: &Cx) -> Crt<u64> {
     let streams = cx.state::<Streams>();
-    if let Some(at) = streams.iob.get() {
+    if let Some((at, _)) = streams.iob.get() {
         return Ok(*at);
     }
     let (at, _) = globals::place(cx, Var::Iob, size(cx) * IOB_COUNT)?;
@@ -145,19 +146,27 @@ pub(crate) fn iob(cx: &Cx) -> Crt<u64> {
                 buffer::flush_all(cx);
             }
         });
-        let _ = streams.iob.set(at);
+        let _ = streams.iob.set((at, list.clone()));
     }
     Ok(at)
 }
 
 /// The record of the stream at `at`.
 fn find(cx: &Cx, at: u64) -> Crt<&'static Stream> {
-    let bad = CrtError::Errno(EINVAL);
-    let index = at.checked_sub(iob(cx)?).map(|d| d / size(cx)).and_then(|i| usize::try_from(i).ok());
-    let list = cx.state::<Streams>().list.read().unwrap_or_else(PoisonError::into_inner);
-    let by_index = index.and_then(|i| list.get(i)).filter(|s| s.at == at);
-    let found = by_index.or_else(|| list.iter().find(|s| s.at == at)).copied();
-    found.filter(|s| s.open.load(Ordering::Relaxed)).ok_or(bad)
+    let streams = cx.state::<Streams>();
+    let in_iob = streams.iob.get().and_then(|(first, all)| {
+        let index = usize::try_from(at.checked_sub(*first)? / size(cx)).ok()?;
+        all.get(index).copied().filter(|s| s.at == at)
+    });
+    let found = match in_iob {
+        Some(stream) => Some(stream),
+        None => {
+            iob(cx)?;
+            let list = streams.list.read().unwrap_or_else(PoisonError::into_inner);
+            list.iter().find(|s| s.at == at).copied()
+        }
+    };
+    found.filter(|s| s.open.load(Ordering::Relaxed)).ok_or(CrtError::Errno(EINVAL))
 }
 
 /// Locks the stream at `at`. NULL and what is not an open stream is an invalid parameter.

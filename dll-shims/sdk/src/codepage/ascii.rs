@@ -18,13 +18,13 @@ pub fn ascii_prefix(from: &[u8]) -> usize {
 /// Widens ASCII bytes until one is not ASCII or a slice ends; returns how many.
 pub fn widen_ascii(from: &[u8], to: &mut [u16]) -> usize {
     let mut at = 0;
-    for (source, target) in from.chunks_exact(BLOCK).zip(to.chunks_exact_mut(BLOCK)) {
-        if source.iter().fold(0, |acc, b| acc | b) >= 0x80 {
+    // Arrays, not slices: their loops become plain vector code.
+    let blocks = from.as_chunks::<BLOCK>().0.iter().zip(to.as_chunks_mut::<BLOCK>().0);
+    for (source, target) in blocks {
+        if !source.is_ascii() {
             break;
         }
-        for (t, s) in target.iter_mut().zip(source) {
-            *t = (*s).into();
-        }
+        *target = source.map(u16::from);
         at += BLOCK;
     }
     for (t, s) in to[at..].iter_mut().zip(&from[at..]) {
