@@ -271,11 +271,19 @@ impl HandleTable {
     #[inline]
     fn pin(&self, handle: Handle) -> Result<Pin<'_>> {
         match self.pin_present(handle) {
-            Err(_) if mailbox::OFFERED.contains(&handle.0) && mailbox::fetch(self, handle) => {
-                self.pin_present(handle)
-            }
-            pin => pin,
+            Ok(pin) => Ok(pin),
+            Err(status) => self.pin_offered(handle, status),
         }
+    }
+
+    /// The same for one that is not open, unless another process offers it.
+    #[cold]
+    #[inline(never)]
+    fn pin_offered(&self, handle: Handle, status: Status) -> Result<Pin<'_>> {
+        if mailbox::OFFERED.contains(&handle.0) && mailbox::fetch(self, handle) {
+            return self.pin_present(handle);
+        }
+        Err(status)
     }
 
     /// Whether a handle is open.
