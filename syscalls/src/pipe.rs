@@ -180,6 +180,20 @@ impl FileObject {
         Ok(())
     }
 
+    /// Bytes that were written at this end and that the other one has not read, as far as Linux tells: for a socket, with what
+    /// keeping them costs.
+    ///
+    /// # Errors
+    /// `STATUS_INVALID_DEVICE_REQUEST` if it is no pipe.
+    pub fn unread(&self) -> Result<u32> {
+        self.require_pipe()?;
+        let request = if self.is_socket() { libc::TIOCOUTQ } else { libc::FIONREAD };
+        let mut count: libc::c_int = 0;
+        // SAFETY: the request writes one int.
+        Errno::result(unsafe { libc::ioctl(self.fd().as_raw_fd(), request, &raw mut count) })?;
+        Ok(u32::try_from(count).unwrap_or(0))
+    }
+
     fn require_pipe(&self) -> Result<()> {
         if self.sort() == Sort::Pipe { Ok(()) } else { Err(Status(f::STATUS_INVALID_DEVICE_REQUEST)) }
     }

@@ -411,6 +411,7 @@ fn NtQueryInformationFile(
     let file: Ref<'_, FileObject> = cx.file(file)?;
     match kind {
         class::FileModeInformation => answer(cx, io, out, room, file.options() & MODES),
+        class::FilePipeLocalInformation => super::pipe_information::answer(cx, &file, io, out, room),
         class::FileAllInformation => super::all_information::answer(cx, &file, io, out, room),
         class::FileAccessInformation => answer(cx, io, out, room, file.access()),
         class::FileAlignmentInformation => answer(cx, io, out, room, 0u32),

@@ -7,6 +7,7 @@ pub(crate) mod exception;
 pub(crate) mod files;
 pub(crate) mod numbers;
 pub(crate) mod objects;
+pub(crate) mod pipe_information;
 pub(crate) mod probe;
 pub(crate) mod process_information;
 pub(crate) mod query_object;
