@@ -201,6 +201,13 @@ impl Isa for Arm64 {
         Ok(sp)
     }
 
+    fn restore_saved(cpu: Cpu, frame: &Frame) -> bool {
+        for (i, value) in frame.saved[..11].iter().enumerate() {
+            cpu.regs.set_word(x(19 + i), *value);
+        }
+        frame.saved[11] != 0
+    }
+
     fn result(cpu: Cpu, _float: bool) -> CallResult {
         CallResult { int: cpu.regs.word(x(0)), high: 0, float: cpu.regs.word(v(0)) }
     }

@@ -72,6 +72,11 @@ pub(crate) trait Isa: 'static {
     /// Sets registers and stack up for a call of a guest function from below `sp`; returns the stack pointer at its
     /// entry.
     fn prepare_call(cpu: Cpu, sp: u64, args: &[u64], return_to: u64) -> Result<u64, BadAddress>;
+    /// Gives the processor the callee-saved registers of a place where guest code was interrupted: funclets on ARM64 find the frame of
+    /// their function by them. Returns whether the frame stands for such a place; one of an ordinary call has them unchanged.
+    fn restore_saved(_cpu: Cpu, _frame: &Frame) -> bool {
+        false
+    }
     /// The result of a guest function that has returned.
     fn result(cpu: Cpu, float: bool) -> CallResult;
     /// The address that a fault reports for a refused access.

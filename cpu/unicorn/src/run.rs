@@ -179,8 +179,13 @@ pub(crate) unsafe fn open<I: Isa>(vm: &'static Vm, block: *mut ThreadBlock, star
     // SAFETY: as above; the level is unlinked before it dies.
     unsafe { (*block).level = this };
     vm.depth.set(vm.depth.get() + 1);
+    let mut interrupted = None;
     let outcome = match start {
-        Start::Call { target, args, .. } => begin_call::<I>(vm, this, outer_sp, *target, args),
+        Start::Call { target, args, .. } => {
+            // SAFETY: frames live as long as the calls that they stand for.
+            interrupted = unsafe { open.level.frame.as_ref() }.filter(|f| I::restore_saved(vm.cpu, f));
+            begin_call::<I>(vm, this, outer_sp, *target, args)
+        }
         Start::Context(context) => {
             I::load(vm.cpu, context);
             Ok(())
@@ -194,6 +199,10 @@ pub(crate) unsafe fn open<I: Isa>(vm: &'static Vm, block: *mut ThreadBlock, star
         Start::Call { float, .. } => I::result(vm.cpu, *float),
         Start::Context(_) => CallResult::default(),
     };
+    // SAFETY: as above.
+    if let Some(caller) = interrupted.and_then(|f| unsafe { f.previous.as_ref() }) {
+        I::restore_saved(vm.cpu, caller);
+    }
     vm.depth.set(vm.depth.get() - 1);
     // A fiber may have moved to another thread meanwhile, with all its levels.
     let block = vm.block.get();
