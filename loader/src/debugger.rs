@@ -1,6 +1,6 @@
 //! What a debugger on the host is told: which guest modules there are, so that it can read their symbols (`transom gdb`).
 
-use core::ffi::{CStr, c_char};
+use core::ffi::c_char;
 use std::ffi::CString;
 use std::os::unix::ffi::OsStrExt;
 
@@ -17,6 +17,6 @@ pub extern "C" fn transom_module_mapped(path: *const c_char, base: u64, linked: 
 pub(crate) fn mapped(module: &Module) {
     let Some(headers) = module.headers() else { return };
     let path = CString::new(module.host_path.as_os_str().as_bytes());
-    let path = path.as_deref().unwrap_or(CStr::from_bytes_with_nul(b"\0").unwrap_or_default());
+    let path = path.as_deref().unwrap_or(c"");
     transom_module_mapped(path.as_ptr(), module.base, headers.image_base);
 }
