@@ -16,7 +16,6 @@ fn sample() -> Startup {
         window: [1, 2, 3, 4, 5, 6, 7, 8, 9],
         standard_handles: [4, 8, 12],
         creation_flags: 0x400,
-        group: 77,
         options: vec!["--engine".into(), "unicorn".into()],
         handles: vec![
             Inherited { value: 4, access: 5, kind: 6, descriptors: vec![0, 9], state: vec![7] },
