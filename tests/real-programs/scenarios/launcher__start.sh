@@ -7,8 +7,9 @@ b = io.BytesIO()
 with zipfile.ZipFile(b, "w") as z:
     z.writestr("__main__.py", "x")
 with open("tool.exe", "wb") as f:
-    f.write(open(sys.argv[1], "rb").read() + b"#!Z:\\bin\\echo\r\n" + b.getvalue())
+    f.write(open(sys.argv[1], "rb").read() + b"#!<launcher_dir>\\echo.exe\r\n" + b.getvalue())
 P
+cp /bin/echo echo.exe
 ok $RUN ./tool.exe 'a b' c > o
 lf o
 has o 'tool.exe a b c$'
