@@ -56,7 +56,8 @@ fn the_picture_shows_the_crates_as_they_are() {
 fn arrows_point_down() {
     let height = |name: &str| match name {
         "transom" | "transom-metagen" => 7,
-        "transom-dll-shims" | "example-greeting" | "example-redirect" | "example-panics" => 6,
+        "transom-dll-shims" | "example-greeting" | "example-redirect" | "example-panics"
+        | "example-mismatch" => 6,
         "transom-msvcp" => 5,
         "transom-win32" | "transom-crt" | "transom-plugin" => 4,
         "transom-sdk" => 3,
@@ -107,6 +108,9 @@ fn shims_make_no_linux_calls() {
     for path in sources {
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
+        // What comments speak of does not count.
+        let code: String =
+            code.lines().filter(|l| !l.trim_start().starts_with("//")).flat_map(|l| [l, "\n"]).collect();
         for call in CALLS.iter().filter(|_| path.file_stem().is_some_and(|s| s != "tests")) {
             assert!(!code.contains(call), "{} contains {call}", path.display());
         }

@@ -66,7 +66,7 @@ fn __std_atomic_set_api_level(_wanted: u32) -> u32 {
 /// How many threads can run at once.
 #[shim(msvcp140_atomic_wait)]
 fn __std_parallel_algorithms_hw_threads() -> u32 {
-    std::thread::available_parallelism().map_or(0, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+    transom_syscalls::sysinfo::processor_count()
 }
 
 /// Makes work for the thread pool.

@@ -116,7 +116,7 @@ fn _Mtx_timedlock(cx: &Cx, mutex: Ptr<u8>, until: In<[i64; 2]>) -> Crt<i32> {
             if time::system_time() >= end {
                 return Ok(false);
             }
-            std::thread::yield_now();
+            transom_syscalls::thread::yield_execution();
         }
     })?;
     Ok(if outcome == Outcome::Busy { Outcome::TimedOut } else { outcome } as i32)

@@ -27,13 +27,13 @@ fn _Thrd_id(cx: &Cx) -> u32 {
 /// How many threads can run at once.
 #[shim(msvcp140)]
 fn _Thrd_hardware_concurrency() -> u32 {
-    std::thread::available_parallelism().map_or(0, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+    transom_syscalls::sysinfo::processor_count()
 }
 
 /// Lets other threads run.
 #[shim(msvcp140)]
 fn _Thrd_yield() {
-    std::thread::yield_now();
+    transom_syscalls::thread::yield_execution();
 }
 
 /// Waits for the end of a thread.
