@@ -328,13 +328,13 @@ impl FileObject {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        // A request for changes ends with the handle, which is not a cancellation.
+        let watch = self.watching.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(watch);
         self.cancel_operations(None, None);
         if let Some(socket) = self.endpoint() {
             socket.close();
         }
-        // A request for changes ends with the handle.
-        let watch = self.watching.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(watch);
         let Some(entry) = &self.entry else { return };
         entry.node.locks.release_all(self.fd(), self.owner());
         if self.delete_on_close {
