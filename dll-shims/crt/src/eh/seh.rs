@@ -47,6 +47,13 @@ fn __C_specific_handler(
     answer.unwrap_or_else(|bad| cx.access_violation(bad))
 }
 
+/// Leaves the `__try` blocks between a frame's current place and another one in the same function, which goes on there.
+#[shim(msvcrt(_local_unwind), vcruntime140(_local_unwind, __jump_unwind))]
+fn _local_unwind(cx: &Cx, frame: Ptr<u8>, target: Ptr<u8>) {
+    let request = Unwind { target_frame: frame.addr(), target_ip: target.addr(), ..Unwind::default() };
+    cx.unwind(&request, &mut cx.caller_context());
+}
+
 fn search(
     cx: &Cx,
     record: u64,

@@ -103,6 +103,23 @@ pub fn throw(cx: &Cx, object: u64, info: u64) -> ! {
     })
 }
 
+/// Destroys the object of an exception that is not handled any further (C++/CLI).
+#[shim(msvcrt, ucrtbase, vcruntime140)]
+fn __DestructExceptionObject(cx: &Cx, record: Ptr<u8>) {
+    let done = Record::load(cx, record.addr()).and_then(|record| match Thrown::of(cx, &record) {
+        Some(thrown) => thrown.destroy(cx),
+        None => Ok(()),
+    });
+    done.unwrap_or_else(|bad| cx.access_violation(bad));
+}
+
+/// From a pointer to an object to one to its base, as a `PMD` says: where it lies, and which table of virtual bases leads there.
+#[shim(msvcrt, ucrtbase, vcruntime140)]
+fn __AdjustPointer(cx: &Cx, object: Ptr<u8>, to: Ptr<[i32; 3]>) -> Ptr<u8> {
+    let adjusted = to.read(cx).and_then(|to| types::adjust(cx, object.addr(), &to));
+    Ptr::new(adjusted.unwrap_or_else(|bad| cx.access_violation(bad)))
+}
+
 /// Address of the pointer to the EXCEPTION_RECORD that is being handled.
 #[shim(ucrtbase, vcruntime140)]
 fn __current_exception(cx: &Cx) -> Ptr<u8> {

@@ -2,7 +2,7 @@
 
 use transom_cpu::context::Context;
 use transom_cpu::unwind::{self, Function, HandlerKind, Places};
-use transom_sdk::{BadAddress, Cx, Machine, Ptr, mem, shim};
+use transom_sdk::{BadAddress, Cx, Machine, Nt, Ptr, mem, shim};
 
 use super::tables;
 use super::walk::{Next, Walk};
@@ -87,6 +87,33 @@ fn RtlVirtualUnwind(
         Ok(routine)
     });
     Ptr::new(written.unwrap_or_else(|bad| cx.access_violation(bad)))
+}
+
+/// As RtlVirtualUnwind, with a status, and the handler in a parameter. Stack limits need not be given: every access is
+/// checked.
+#[shim(ntdll)]
+fn RtlVirtualUnwind2(
+    cx: &Cx,
+    kind: u32,
+    base: u64,
+    pc: u64,
+    entry: Ptr<u8>,
+    context: Ptr<u8>,
+    machine_frame: Ptr<u8>,
+    handler_data: Ptr<u64>,
+    establisher: Ptr<u64>,
+    places: Ptr<u64>,
+    _low: Ptr<u64>,
+    _high: Ptr<u64>,
+    handler: Ptr<u64>,
+    _flags: u32,
+) -> Nt<()> {
+    let (frame, data, routine) = virtual_unwind(cx, kind, base, pc, entry.addr(), context.addr(), places)?;
+    machine_frame.write_opt(cx, 0)?;
+    handler_data.write_opt(cx, data)?;
+    establisher.write_opt(cx, frame)?;
+    handler.write_opt(cx, routine)?;
+    Ok(())
 }
 
 fn virtual_unwind(

@@ -59,6 +59,21 @@ fn NtRaiseException(cx: &Cx, record: Ptr<u8>, context: Ptr<u8>, first_chance: bo
 /// Goes on with the registers of a context.
 #[shim(ntdll(NtContinue, ZwContinue))]
 fn NtContinue(cx: &Cx, context: Ptr<u8>, test_alert: bool) -> Nt<()> {
+    go_on(cx, context, test_alert)
+}
+
+/// As NtContinue; the argument is its flag, or the address of a KCONTINUE_ARGUMENT, whose second word has flags.
+#[shim(ntdll(NtContinueEx, ZwContinueEx))]
+fn NtContinueEx(cx: &Cx, context: Ptr<u8>, argument: Ptr<u8>) -> Nt<()> {
+    const TEST_ALERT: u32 = 1;
+    let test_alert = match argument.addr() {
+        flag @ 0..=0xFF => flag != 0,
+        at => mem::read::<u32>(at + 4)? & TEST_ALERT != 0,
+    };
+    go_on(cx, context, test_alert)
+}
+
+fn go_on(cx: &Cx, context: Ptr<u8>, test_alert: bool) -> Nt<()> {
     let mut at = cx.caller_context();
     at.overlay(&Context::load(cx.machine(), context.addr())?);
     if test_alert {
