@@ -296,6 +296,15 @@ impl Context {
         }
     }
 
+    /// ARM64's callee-saved registers, x19 to x29.
+    #[must_use]
+    pub fn saved_registers(&self) -> Option<[u64; 11]> {
+        let Self::Arm64(c) = self else { return None };
+        let mut registers = [0; 11];
+        registers.copy_from_slice(&c.x[19..30]);
+        Some(registers)
+    }
+
     /// Takes over floating-point control registers.
     pub fn set_float_control(&mut self, float: FloatControl) {
         match self {

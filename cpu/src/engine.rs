@@ -229,6 +229,13 @@ pub trait Engine: Send + Sync {
     /// `block` is the calling thread's.
     unsafe fn adopt_levels(&self, _block: *mut ThreadBlock) {}
 
+    /// Exchanges the callee-saved registers with which guest functions are called from here: ARM64's x19 to x29, which parts of
+    /// functions expect (`__finally` blocks, catch blocks). Other machines' need none: nothing is exchanged.
+    ///
+    /// # Safety
+    /// `block` is the calling thread's, inside a call from the guest.
+    unsafe fn exchange_saved(&self, _block: *mut ThreadBlock, _registers: &mut [u64; 11]) {}
+
     /// The floating-point control registers with which the calling thread's guest code runs.
     ///
     /// # Safety

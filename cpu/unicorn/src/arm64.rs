@@ -212,6 +212,13 @@ impl Isa for Arm64 {
         CallResult { int: cpu.regs.word(x(0)), high: 0, float: cpu.regs.word(v(0)) }
     }
 
+    fn exchange_saved(cpu: Cpu, registers: &mut [u64; 11]) {
+        for (i, value) in registers.iter_mut().enumerate() {
+            let own = cpu.regs.word(x(19 + i));
+            cpu.regs.set_word(x(19 + i), core::mem::replace(value, own));
+        }
+    }
+
     fn float_control(cpu: Cpu) -> FloatControl {
         FloatControl {
             control: read(cpu.uc, Reg::FPCR as i32),

@@ -87,6 +87,8 @@ pub(crate) trait Isa: 'static {
     fn refine(fault: Fault, _context: &Context) -> Fault {
         fault
     }
+    /// Exchanges the callee-saved registers that parts of functions expect.
+    fn exchange_saved(_cpu: Cpu, _registers: &mut [u64; 11]) {}
     /// The floating-point control registers.
     fn float_control(cpu: Cpu) -> FloatControl;
     /// Sets the floating-point control registers.

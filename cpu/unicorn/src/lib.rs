@@ -282,6 +282,15 @@ impl<I: Isa> Engine for Unicorn<I> {
         self.shared.support
     }
 
+    unsafe fn exchange_saved(&self, block: *mut ThreadBlock, registers: &mut [u64; 11]) {
+        // SAFETY: the caller's contract.
+        if let Some(vm) = unsafe { run::current(block) } {
+            self.shared.retake::<I>(vm);
+            I::exchange_saved(vm.cpu, registers);
+            self.shared.release(vm);
+        }
+    }
+
     unsafe fn float_control(&self, block: *mut ThreadBlock) -> FloatControl {
         // SAFETY: the caller's contract.
         let Some(vm) = (unsafe { run::current(block) }) else { return FloatControl::default() };

@@ -346,6 +346,19 @@ impl Cx {
         }
     }
 
+    /// Makes calls of parts of a function (a filter, a `__finally` block, a catch block). On ARM64 they find the function's variables by
+    /// its callee-saved registers, x19 to x29, which are given; elsewhere (`None`) the arguments say all.
+    pub fn with_registers<T>(&self, registers: Option<[u64; 11]>, calls: impl FnOnce() -> T) -> T {
+        let Some(mut registers) = registers else { return calls() };
+        // SAFETY: the thread's own block; shims run in calls from the guest. If a call is abandoned, the guest goes on with a
+        // context of its own.
+        unsafe { self.engine().exchange_saved(self.block, &mut registers) };
+        let result = calls();
+        // SAFETY: as above.
+        unsafe { self.engine().exchange_saved(self.block, &mut registers) };
+        result
+    }
+
     /// The levels of this thread, innermost first: the guest stack pointer with which each was entered, and the frame from which
     /// it was (None for the outermost).
     pub fn levels(&self) -> impl Iterator<Item = (u64, Option<&Frame>)> {

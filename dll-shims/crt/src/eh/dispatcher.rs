@@ -1,6 +1,7 @@
 //! DISPATCHER_CONTEXT as handlers read it: the fields that x86-64 and ARM64 have alike.
 
 use transom_sdk::mem::{self, BadAddress};
+use transom_sdk::{Cx, Machine};
 
 /// The fields.
 #[derive(Clone, Copy, Debug)]
@@ -12,15 +13,24 @@ pub(crate) struct Dispatcher {
     pub(crate) target_ip: u64,
     pub(crate) handler_data: u64,
     pub(crate) scope_index: u32,
+    /// ARM64: the frame's callee-saved registers, x19 to x29.
+    pub(crate) registers: Option<[u64; 11]>,
 }
 
+/// Offset of NonVolatileRegisters.
+const NON_VOLATILE_REGISTERS: u64 = 0x50;
 /// Offset of ScopeIndex.
 const SCOPE_INDEX: u64 = 0x48;
 
 impl Dispatcher {
     #[expect(clippy::cast_possible_truncation, reason = "the low half is the field")]
-    pub(crate) fn load(at: u64) -> Result<Self, BadAddress> {
+    pub(crate) fn load(cx: &Cx, at: u64) -> Result<Self, BadAddress> {
         let w: [u64; 10] = mem::read(at)?;
+        let registers = if cx.machine() == Machine::Arm64 {
+            Some(mem::read(mem::read(at + NON_VOLATILE_REGISTERS)?)?)
+        } else {
+            None
+        };
         Ok(Self {
             at,
             control_pc: w[0],
@@ -29,6 +39,7 @@ impl Dispatcher {
             target_ip: w[4],
             handler_data: w[7],
             scope_index: w[9] as u32,
+            registers,
         })
     }
 

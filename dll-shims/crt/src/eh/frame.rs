@@ -40,7 +40,7 @@ fn __CxxFrameHandler3(
     let answer = if cx.machine() == Machine::I386 {
         frame_x86::handle(cx, record.addr(), frame.addr(), context.addr())
     } else {
-        Dispatcher::load(dispatcher.addr()).and_then(|d| {
+        Dispatcher::load(cx, dispatcher.addr()).and_then(|d| {
             let info: u32 = mem::read(d.handler_data)?;
             let tables = Tables::V3(Tables3::read(cx, d.image_base + u64::from(info), d.image_base)?);
             handle(cx, record.addr(), frame.addr(), context.addr(), &d, &tables)
@@ -58,7 +58,7 @@ fn __CxxFrameHandler4(
     context: Ptr<u8>,
     dispatcher: Ptr<u8>,
 ) -> i32 {
-    let answer = Dispatcher::load(dispatcher.addr()).and_then(|d| {
+    let answer = Dispatcher::load(cx, dispatcher.addr()).and_then(|d| {
         let info: u32 = mem::read(d.handler_data)?;
         let begin: u32 = mem::read(d.function_entry)?;
         let begin = d.image_base + u64::from(begin);
@@ -276,7 +276,9 @@ fn try_run_catch(cx: &Cx, target: &Context, sp: u64, record_at: u64) -> Result<u
         },
     )?;
     let function = Func(words[parameter::FUNCTION]);
-    let returned = cx.call_at(target, sp, function, &[0, words[parameter::FRAME]]);
+    let returned = cx.with_registers(target.saved_registers(), || {
+        cx.call_at(target, sp, function, &[0, words[parameter::FRAME]])
+    });
     end_catch(cx, sp, &copy)?;
     Ok(match [words[parameter::CONTINUATION], words[parameter::CONTINUATION + 1]] {
         [0, _] => returned,
@@ -318,7 +320,7 @@ fn clean_up(cx: &Cx, record: &Record, place: &Place<'_>) -> Result<i32, BadAddre
         place.inside.map_or(EMPTY, |block| block.high)
     };
     let from = place.running(cx).map_or(place.state, |(low, _)| low);
-    unwind_states(cx, place.tables, place.frame, from, to)?;
+    cx.with_registers(place.d.registers, || unwind_states(cx, place.tables, place.frame, from, to))?;
     Ok(CONTINUE_SEARCH)
 }
 

@@ -36,7 +36,7 @@ fn __C_specific_handler(
     context: Ptr<u8>,
     dispatcher: Ptr<u8>,
 ) -> i32 {
-    let answer = Dispatcher::load(dispatcher.addr()).and_then(|d| {
+    let answer = Dispatcher::load(cx, dispatcher.addr()).and_then(|d| {
         let [code, flags]: [u32; 2] = mem::read(record.addr())?;
         if flags & UNWIND_FLAGS == 0 {
             search(cx, record.addr(), code, frame.addr(), context.addr(), &d)
@@ -76,7 +76,8 @@ fn search(
             mem::write(pointers, &[record, context])?;
             let filter = Func(d.image_base + u64::from(scope.handler));
             #[expect(clippy::cast_possible_truncation, reason = "the result is a LONG")]
-            let answer = cx.call_below(pointers, filter, &[pointers, frame]) as u32;
+            let answer =
+                cx.with_registers(d.registers, || cx.call_below(pointers, filter, &[pointers, frame])) as u32;
             answer.cast_signed()
         };
         if wanted < 0 {
@@ -117,7 +118,8 @@ fn clean_up(cx: &Cx, flags: u32, frame: u64, d: &Dispatcher) -> Result<i32, BadA
             continue;
         }
         d.set_scope_index(index + 1)?;
-        cx.call(Func(d.image_base + u64::from(scope.handler)), &[1, frame]);
+        let block = Func(d.image_base + u64::from(scope.handler));
+        cx.with_registers(d.registers, || cx.call(block, &[1, frame]));
     }
     Ok(CONTINUE_SEARCH)
 }

@@ -113,13 +113,6 @@ fn __DestructExceptionObject(cx: &Cx, record: Ptr<u8>) {
     done.unwrap_or_else(|bad| cx.access_violation(bad));
 }
 
-/// From a pointer to an object to one to its base, as a `PMD` says: where it lies, and which table of virtual bases leads there.
-#[shim(msvcrt, ucrtbase, vcruntime140)]
-fn __AdjustPointer(cx: &Cx, object: Ptr<u8>, to: Ptr<[i32; 3]>) -> Ptr<u8> {
-    let adjusted = to.read(cx).and_then(|to| types::adjust(cx, object.addr(), &to));
-    Ptr::new(adjusted.unwrap_or_else(|bad| cx.access_violation(bad)))
-}
-
 /// Address of the pointer to the EXCEPTION_RECORD that is being handled.
 #[shim(ucrtbase, vcruntime140)]
 fn __current_exception(cx: &Cx) -> Ptr<u8> {

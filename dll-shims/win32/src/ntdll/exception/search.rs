@@ -26,6 +26,7 @@ pub(crate) fn search(cx: &Cx, area: &Area, record: &Record, context: &Context) -
                 let Some(handler) = found.handler else { continue };
                 let mut dispatcher = Dispatcher::new(&found, handler, area.frame_context, 0);
                 dispatcher.scope_index = resumed.map_or(0, |d| d.scope_index);
+                dispatcher.registers = walk.registers;
                 match asking.ask(cx, area, &walk.context, &found, &dispatcher) {
                     Some(Disposition::ContinueExecution) => {
                         if mem::read::<u32>(area.record + 4).is_ok_and(|f| f & flag::NONCONTINUABLE != 0) {

@@ -153,6 +153,7 @@ impl<'a> Unwinding<'a> {
         }
         let mut dispatcher = Dispatcher::new(found, handler, area.frame_context, self.request.target_ip);
         dispatcher.scope_index = scope;
+        dispatcher.registers = self.current.saved_registers();
         dispatcher.unwound_to_call =
             self.current.flags() & UNWOUND_TO_CALL != 0 && cx.machine() == Machine::Arm64;
         dispatcher.store(area.dispatcher)?;

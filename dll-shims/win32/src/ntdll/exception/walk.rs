@@ -7,8 +7,10 @@ use transom_sdk::{BadAddress, Cx, Machine, mem};
 
 use super::{known, tables};
 
-/// Room for a DISPATCHER_CONTEXT of any 64-bit machine, in bytes.
-pub(crate) const DISPATCHER_SIZE: u64 = 0x70;
+/// Room for a DISPATCHER_CONTEXT of any 64-bit machine, in bytes, with the registers that ARM64's points to (x19 to x29, d8 to d15).
+pub(crate) const DISPATCHER_SIZE: u64 = REGISTERS + 8 * 19;
+/// Where in it the registers are.
+const REGISTERS: u64 = 0x70;
 
 /// A frame that a walk came to.
 #[derive(Clone, Debug)]
@@ -38,13 +40,15 @@ pub(crate) enum Next {
 pub(crate) struct Walk<'a> {
     cx: &'a Cx,
     pub(crate) context: Context,
+    /// ARM64: the callee-saved registers in the frame that was left with the last step.
+    pub(crate) registers: Option<[u64; 11]>,
     kind: HandlerKind,
     trap: u64,
 }
 
 impl<'a> Walk<'a> {
     pub(crate) fn new(cx: &'a Cx, context: Context, kind: HandlerKind) -> Self {
-        Self { cx, context, kind, trap: cx.engine().return_trap() }
+        Self { cx, context, registers: None, kind, trap: cx.engine().return_trap() }
     }
 
     /// Takes one step.
@@ -60,6 +64,7 @@ impl<'a> Walk<'a> {
             };
         }
         let before = self.context.sp();
+        self.registers = self.context.saved_registers();
         match self.frame(pc) {
             // A walk goes up; one that stands still is lost.
             Ok(found) if self.context.sp() > before || self.context.pc() != pc => Next::Frame(found),
@@ -117,6 +122,8 @@ pub(crate) struct Dispatcher {
     pub(crate) scope_index: u32,
     /// ARM64: the program counter follows a call.
     pub(crate) unwound_to_call: bool,
+    /// ARM64: the frame's callee-saved registers.
+    pub(crate) registers: Option<[u64; 11]>,
 }
 
 impl Dispatcher {
@@ -132,6 +139,7 @@ impl Dispatcher {
             handler,
             scope_index: 0,
             unwound_to_call: false,
+            registers: None,
         }
     }
 
@@ -149,9 +157,11 @@ impl Dispatcher {
             self.handler.data,
             0,
             u64::from(self.scope_index) | u64::from(self.unwound_to_call) << 32,
-            // The non-volatile registers lie in the context, from x19 on.
-            self.context.wrapping_add(0xA0),
+            at.wrapping_add(REGISTERS),
         ];
+        if let Some(registers) = &self.registers {
+            mem::write(at.wrapping_add(REGISTERS), registers)?;
+        }
         mem::write(at, &words)
     }
 
@@ -168,6 +178,7 @@ impl Dispatcher {
             handler: Handler { routine: w[6], data: w[7] },
             scope_index: w[9] as u32,
             unwound_to_call: w[9] >> 32 & 0xFF != 0,
+            registers: None,
         })
     }
 }
