@@ -2,7 +2,7 @@
 
 mod processors;
 pub use processors::{
-    Cache, CacheKind, IoCounters, ProcessorTimes, caches, current_processor, each_processor_times,
+    Cache, CacheKind, IoCounters, ProcessorTimes, caches, cpu_info, current_processor, each_processor_times,
     io_counters, processor_times,
 };
 

@@ -16,8 +16,10 @@ enum Data {
     Number(u32),
     /// A text that is made when asked for.
     Made(fn() -> String),
+    /// A number that is found out when asked for.
+    Found(fn() -> u32),
 }
-use Data::{Expand, Made, Number, Text};
+use Data::{Expand, Found, Made, Number, Text};
 
 type Row = (&'static str, &'static [(&'static str, Data)]);
 
@@ -45,11 +47,32 @@ fn below_profile(rest: &str) -> String {
     format!("{}\\{rest}", profile())
 }
 
+fn vendor() -> String {
+    sysinfo::cpu_info("vendor_id").unwrap_or_default()
+}
+
+fn identifier() -> String {
+    let maker = if vendor() == "AuthenticAMD" { "AMD64" } else { "Intel64" };
+    let (family, model) = sysinfo::processor_model();
+    format!("{maker} Family {family} Model {} Stepping {}", model >> 8, model & 0xFF)
+}
+
+fn megahertz() -> u32 {
+    let text = sysinfo::cpu_info("cpu MHz").unwrap_or_default();
+    text.split('.').next().and_then(|whole| whole.parse().ok()).unwrap_or(0)
+}
+
+/// What is told of each processor, below `PROCESSORS\\0` and so on.
+const PROCESSOR: &[(&str, Data)] = &[
+    ("Identifier", Made(identifier)),
+    ("ProcessorNameString", Made(|| sysinfo::cpu_info("model name").unwrap_or_default())),
+    ("VendorIdentifier", Made(vendor)),
+    ("~MHz", Found(megahertz)),
+];
+
+const PROCESSORS: &str = "MACHINE\\HARDWARE\\DESCRIPTION\\System\\CentralProcessor";
+
 const TABLE: &[Row] = &[
-    (
-        "MACHINE\\HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\0",
-        &[("Identifier", Text("Intel64 Family 6"))],
-    ),
     (
         "MACHINE\\SOFTWARE\\Microsoft\\Windows NT\\CurrentVersion",
         &[
@@ -198,6 +221,7 @@ impl Data {
             Self::Expand(t) => text(REG_EXPAND_SZ, t),
             Self::Number(n) => (REG_DWORD, n.to_le_bytes().to_vec()),
             Self::Made(make) => text(REG_SZ, &make()),
+            Self::Found(find) => (REG_DWORD, find().to_le_bytes().to_vec()),
         }
     }
 }
@@ -208,6 +232,10 @@ impl Defaults {
         for (path, values) in TABLE {
             let path: Vec<u16> = path.encode_utf16().collect();
             tree.node(&path).values = values;
+        }
+        for processor in 0..sysinfo::processor_count() {
+            let path: Vec<u16> = format!("{PROCESSORS}\\{processor}").encode_utf16().collect();
+            tree.node(&path).values = PROCESSOR;
         }
         for zone in Zone::windows_names() {
             let path: Vec<u16> = format!("{ZONES}\\{zone}").encode_utf16().collect();

@@ -72,3 +72,16 @@ fn time_zones_have_rules() {
     assert_eq!(registry.value(&key, &wide("TZI")).unwrap().data.len(), 44);
     std::fs::remove_dir_all(&folder).unwrap();
 }
+
+/// What libuv and others read of every processor.
+#[test]
+fn each_processor_has_a_key() {
+    let folder = scratch::dir("registry-processors");
+    let registry = registry(&folder);
+    for processor in 0..crate::sysinfo::processor_count() {
+        let path = format!("HARDWARE\\DESCRIPTION\\System\\CentralProcessor\\{processor}");
+        let key = registry.open(&wide("MACHINE"), &wide(&path)).unwrap();
+        assert_eq!(registry.value(&key, &wide("~MHz")).unwrap().kind, REG_DWORD);
+        assert_eq!(registry.value(&key, &wide("ProcessorNameString")).unwrap().kind, REG_SZ);
+    }
+}

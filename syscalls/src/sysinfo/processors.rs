@@ -71,6 +71,15 @@ pub fn io_counters() -> IoCounters {
     }
 }
 
+/// What `/proc/cpuinfo` says of the first processor in the line that begins with `name`.
+#[must_use]
+pub fn cpu_info(name: &str) -> Option<String> {
+    let all = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line =
+        all.lines().find(|l| l.strip_prefix(name).is_some_and(|rest| rest.trim_start().starts_with(':')))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
 /// The number of the processor that the calling thread runs on, among those that the process may use.
 #[must_use]
 pub fn current_processor() -> u32 {
