@@ -231,7 +231,11 @@ impl Tables {
             let mut n = 0;
             while let Some(handler) = self.handler(&block, n)? {
                 if handler.function == begin {
-                    let parent = super::types::get(cx, frame + u64::from(handler.frame))?;
+                    // On ARM64 the catch block's frame need not know it.
+                    let parent = match super::throw::running_for(cx, &block, frame) {
+                        Some(parent) => parent,
+                        None => super::types::get(cx, frame + u64::from(handler.frame))?,
+                    };
                     return Ok(Some((block, parent)));
                 }
                 n += 1;

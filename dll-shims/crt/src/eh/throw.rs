@@ -3,7 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use transom_sdk::mem::BadAddress;
-use transom_sdk::{Cx, Parameters, Ptr, Record, shim};
+use transom_sdk::{Cx, Machine, Parameters, Ptr, Record, shim};
+
+use super::tables::TryBlock;
 
 use super::types::{self, CODE, MAGICS, Thrown};
 
@@ -43,6 +45,15 @@ struct State(Mutex<Thread>);
 /// The thread's state. Not to be held across a call of guest code.
 pub(crate) fn thread(cx: &Cx) -> MutexGuard<'_, Thread> {
     cx.local::<State>().0.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// On ARM64, the frame of the function that a running catch block belongs to, by its try block and its own frame.
+pub(crate) fn running_for(cx: &Cx, block: &TryBlock, frame: u64) -> Option<u64> {
+    if cx.machine() != Machine::Arm64 {
+        return None;
+    }
+    let is_it = |c: &&Catch| c.sp >= frame && c.low == block.low && c.high == block.high;
+    thread(cx).catches.iter().rev().find(is_it).map(|c| c.frame)
 }
 
 /// Forgets the catch blocks that were left without a word (by `longjmp`, say): a block always runs further down the stack than
