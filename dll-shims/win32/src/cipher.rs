@@ -193,7 +193,9 @@ mod tests {
         assert_eq!(data, bytes("0388dace60b6a392f328c2b971b2fe78"));
         assert_eq!(tag, bytes("ab6e47d42cec13bdf53a67b21257bddf"));
         assert_eq!(open(&[0; 16], &how, &mut data.clone(), &tag), Some(true));
-        assert_eq!(open(&[0; 16], &how, &mut data, &tag[..15]), Some(false));
+        assert_eq!(open(&[0; 16], &how, &mut data.clone(), &tag[..15]), Some(true), "a shortened tag");
+        let wrong: Vec<u8> = tag.iter().map(|byte| byte ^ 1).collect();
+        assert_eq!(open(&[0; 16], &how, &mut data, &wrong), Some(false));
         assert_eq!(seal(&[0; 16], &how, &mut [], 4), None);
     }
 }
