@@ -110,17 +110,17 @@ pub(crate) struct Sealing<'a> {
 macro_rules! gcm {
     ($key:expr, $tag:expr, $cipher:ident, $size:ident => $work:expr) => {{
         macro_rules! with_tag {
-                                ($aes:ty) => {
-                                    match $tag {
-                                        12 => gcm!(@ $key, $aes, U12, $cipher, $size, $work),
-                                        13 => gcm!(@ $key, $aes, U13, $cipher, $size, $work),
-                                        14 => gcm!(@ $key, $aes, U14, $cipher, $size, $work),
-                                        15 => gcm!(@ $key, $aes, U15, $cipher, $size, $work),
-                                        16 => gcm!(@ $key, $aes, U16, $cipher, $size, $work),
-                                        _ => None,
-                                    }
-                                };
-                            }
+                                    ($aes:ty) => {
+                                        match $tag {
+                                            12 => gcm!(@ $key, $aes, U12, $cipher, $size, $work),
+                                            13 => gcm!(@ $key, $aes, U13, $cipher, $size, $work),
+                                            14 => gcm!(@ $key, $aes, U14, $cipher, $size, $work),
+                                            15 => gcm!(@ $key, $aes, U15, $cipher, $size, $work),
+                                            16 => gcm!(@ $key, $aes, U16, $cipher, $size, $work),
+                                            _ => None,
+                                        }
+                                    };
+                                }
         match $key.len() {
             16 => with_tag!(aes::Aes128),
             24 => with_tag!(aes::Aes192),
