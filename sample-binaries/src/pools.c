@@ -1,7 +1,7 @@
 /* The thread pool, both generations: work, timers, waits, I/O, cleanup groups, callback instances; completion ports. */
 #include "check.h"
 
-static volatile LONG count, busy, most_busy;
+static volatile LONG count, busy, most_busy, nameless;
 static HANDLE event, gate;
 
 static DWORD WINAPI adds(void *n)
@@ -16,7 +16,7 @@ static void CALLBACK on_wait(void *context, BOOLEAN timed_out)
 }
 static void CALLBACK work(PTP_CALLBACK_INSTANCE instance, void *context, PTP_WORK object)
 {
-    CHECK("an instance and an object", instance && object);
+    if (!instance || !object) InterlockedIncrement(&nameless); /* several run at once, so the check is made later */
     InterlockedIncrement((LONG *)context);
 }
 static void CALLBACK blocks(PTP_CALLBACK_INSTANCE instance, void *context, PTP_WORK object)
@@ -158,6 +158,7 @@ static void second_generation(void)
     for (i = 0; i < 50; i++) SubmitThreadpoolWork(w);
     WaitForThreadpoolWorkCallbacks(w, FALSE);
     CHECK_INT("work", n, 50);
+    CHECK_INT("an instance and an object", nameless, 0);
     CloseThreadpoolWork(w);
     CHECK("TrySubmitThreadpoolCallback", TrySubmitThreadpoolCallback(simple, &n, NULL));
     CHECK("its callback", signalled(event) && n == 51);

@@ -231,7 +231,8 @@ fn classify(cpu: Cpu, number: u32, highest: u64) -> Event {
             Fault::FastFail(cpu.regs.word(r(RCX)) as u32)
         }
         DEBUG_SERVICE => {
-            back(2);
+            // The byte behind it is skipped, too.
+            cpu.regs.set_word(RIP, cpu.regs.word(RIP).wrapping_add(1));
             Fault::Breakpoint
         }
         n if n < 32 => no_address,

@@ -251,7 +251,7 @@ mod tests {
             let selected = select(Some(name), Some("createfile?"));
             assert_eq!(selected.len(), 1, "{name}");
             let names: Vec<&str> = selected[0].1.iter().map(|e| e.name).collect();
-            assert_eq!(names, ["CreateFileA", "CreateFileW"]);
+            assert_eq!(names, ["CreateFile2", "CreateFileA", "CreateFileW"]);
         }
         assert!(select(Some("nothing"), None).is_empty());
         assert!(select(Some("*"), Some("GetLastError")).iter().any(|(d, _)| d.name == "kernel32.dll"));
