@@ -108,27 +108,25 @@ pub(crate) struct Sealing<'a> {
 
 /// Calls `$work` with the cipher for a key's and a tag's length.
 macro_rules! gcm {
-    ($key:expr, $tag:expr, $cipher:ident, $size:ident => $work:expr) => {{
-        macro_rules! with_tag {
-                                    ($aes:ty) => {
-                                        match $tag {
-                                            12 => gcm!(@ $key, $aes, U12, $cipher, $size, $work),
-                                            13 => gcm!(@ $key, $aes, U13, $cipher, $size, $work),
-                                            14 => gcm!(@ $key, $aes, U14, $cipher, $size, $work),
-                                            15 => gcm!(@ $key, $aes, U15, $cipher, $size, $work),
-                                            16 => gcm!(@ $key, $aes, U16, $cipher, $size, $work),
-                                            _ => None,
-                                        }
-                                    };
-                                }
+    ($key:expr, $tag:expr, $cipher:ident, $size:ident => $work:expr) => {
         match $key.len() {
-            16 => with_tag!(aes::Aes128),
-            24 => with_tag!(aes::Aes192),
-            32 => with_tag!(aes::Aes256),
+            16 => gcm!(@tags $key, $tag, aes::Aes128, $cipher, $size, $work),
+            24 => gcm!(@tags $key, $tag, aes::Aes192, $cipher, $size, $work),
+            32 => gcm!(@tags $key, $tag, aes::Aes256, $cipher, $size, $work),
             _ => None,
         }
-    }};
-    (@ $key:expr, $aes:ty, $length:ty, $cipher:ident, $size:ident, $work:expr) => {{
+    };
+    (@tags $key:expr, $tag:expr, $aes:ty, $cipher:ident, $size:ident, $work:expr) => {
+        match $tag {
+            12 => gcm!(@one $key, $aes, U12, $cipher, $size, $work),
+            13 => gcm!(@one $key, $aes, U13, $cipher, $size, $work),
+            14 => gcm!(@one $key, $aes, U14, $cipher, $size, $work),
+            15 => gcm!(@one $key, $aes, U15, $cipher, $size, $work),
+            16 => gcm!(@one $key, $aes, U16, $cipher, $size, $work),
+            _ => None,
+        }
+    };
+    (@one $key:expr, $aes:ty, $length:ty, $cipher:ident, $size:ident, $work:expr) => {{
         type $size = $length;
         AesGcm::<$aes, U12, $length>::new_from_slice($key).ok().and_then(|$cipher| $work)
     }};
