@@ -12,6 +12,7 @@ use transom_loader::modules::LoadError;
 use transom_loader::peb::Parameters;
 use transom_loader::search::SearchPath;
 use transom_sdk::{Machine, Options, Process, ProgramInfo, cmdline};
+use transom_syscalls::process::object;
 
 use crate::cli::RunOptions;
 use crate::environment::{self, wide};
@@ -85,6 +86,7 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
         std::env::set_current_dir(dir).map_err(|e| Failure::CannotRun(format!("{}: {e}", dir.display())))?;
     }
     let (path, file) = find_program(options.program())?;
+    object::set_name(&path);
     let program = path.as_os_str().as_bytes().to_owned();
     boot(path, file, &options, |process| {
         let dos = process.files().names.to_dos(&program);

@@ -1,7 +1,7 @@
 //! What `/proc` tells: the processes there are, their times, memory and threads.
 
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::thread::times_of_stat;
 use crate::wait::system_now;
@@ -113,13 +113,14 @@ pub fn image(pid: u32) -> Option<PathBuf> {
     if std::env::current_exe().ok()? != file {
         return Some(file);
     }
-    // A child has it after the start-up block. Else it is the first word that is no option and no subcommand.
+    // Among Transom's arguments it is the word that the process took its name from (`object::set_name`).
+    let name = read(pid, "comm")?;
     let arguments = arguments(pid);
-    let mut words = arguments.iter().skip(1).filter(|a| !a.as_encoded_bytes().starts_with(b"-"));
-    let mut program = words.next()?;
-    if program == "run" {
-        program = words.next()?;
-    }
+    let is_named = |word: &&std::ffi::OsString| {
+        let file = Path::new(word).file_name().unwrap_or_default().as_encoded_bytes();
+        !file.is_empty() && file[..file.len().min(15)] == *name.trim_end_matches('\n').as_bytes()
+    };
+    let program = arguments.iter().skip(1).find(is_named)?;
     let folder = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
     Some(folder.join(program))
 }
