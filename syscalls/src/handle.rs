@@ -270,36 +270,28 @@ impl HandleTable {
     /// Pins the slot of a live handle.
     #[inline]
     fn pin(&self, handle: Handle) -> Result<Pin<'_>> {
-        match self.pin_present(handle) {
-            Ok(pin) => Ok(pin),
-            Err(status) => self.pin_offered(handle, status),
-        }
+        self.pin_present(handle).or_else(|| self.pin_offered(handle)).ok_or(Status(f::STATUS_INVALID_HANDLE))
     }
 
-    /// The same for one that is not open, unless another process offers it.
+    /// The same for one that is not open: another process may offer it.
     #[cold]
     #[inline(never)]
-    fn pin_offered(&self, handle: Handle, status: Status) -> Result<Pin<'_>> {
-        if mailbox::OFFERED.contains(&handle.0) && mailbox::fetch(self, handle) {
-            return self.pin_present(handle);
-        }
-        Err(status)
+    fn pin_offered(&self, handle: Handle) -> Option<Pin<'_>> {
+        let offered = mailbox::OFFERED.contains(&handle.0) && mailbox::fetch(self, handle);
+        offered.then(|| self.pin_present(handle))?
     }
 
     /// Whether a handle is open.
     pub(crate) fn has(&self, handle: Handle) -> bool {
-        self.pin_present(handle).is_ok()
+        self.pin_present(handle).is_some()
     }
 
     #[inline]
-    fn pin_present(&self, handle: Handle) -> Result<Pin<'_>> {
-        let (index, slot) = self.slot(handle).ok_or(Status(f::STATUS_INVALID_HANDLE))?;
+    fn pin_present(&self, handle: Handle) -> Option<Pin<'_>> {
+        let (index, slot) = self.slot(handle)?;
         let seen = slot.pin();
         let pin = Pin { table: self, slot, index };
-        if seen & LIVE == 0 {
-            return Err(Status(f::STATUS_INVALID_HANDLE));
-        }
-        Ok(pin)
+        (seen & LIVE != 0).then_some(pin)
     }
 
     /// Adds a handle to the object. Generic rights in `access` become those of the object's type.
