@@ -17,14 +17,32 @@ use crate::object::Kind;
 
 /// What the four generic rights stand for (`GENERIC_MAPPING`).
 #[derive(Debug, Clone, Copy)]
-struct Mapping {
-    read: u32,
-    write: u32,
-    execute: u32,
-    all: u32,
+pub struct Mapping {
+    /// `GENERIC_READ`.
+    pub read: u32,
+    /// `GENERIC_WRITE`.
+    pub write: u32,
+    /// `GENERIC_EXECUTE`.
+    pub execute: u32,
+    /// `GENERIC_ALL`.
+    pub all: u32,
 }
 
 impl Mapping {
+    /// A mask with the specific rights in place of the generic ones.
+    #[must_use]
+    pub fn map(&self, mask: u32) -> u32 {
+        let pairs = [
+            (f::GENERIC_READ, self.read),
+            (f::GENERIC_WRITE, self.write),
+            (f::GENERIC_EXECUTE, self.execute),
+            (f::GENERIC_ALL, self.all),
+        ];
+        pairs
+            .iter()
+            .fold(mask, |mask, (generic, own)| if mask & generic != 0 { mask & !generic | own } else { mask })
+    }
+
     /// That of an object with a right to query it and one to change it; whoever may "execute" it may wait for it.
     const fn of_state(query: u32, modify: u32, all: u32) -> Self {
         Self {
@@ -112,21 +130,8 @@ fn mapping(kind: Kind) -> Mapping {
 /// The rights that a handle to an object of this type gets when `wanted` is asked for.
 #[must_use]
 pub fn grant(kind: Kind, wanted: u32) -> u32 {
-    let generic = f::GENERIC_READ | f::GENERIC_WRITE | f::GENERIC_EXECUTE | f::GENERIC_ALL | MAXIMUM_ALLOWED;
-    let mut granted = wanted & !generic;
-    if wanted & generic != 0 {
-        let to = mapping(kind);
-        for (right, means) in [
-            (f::GENERIC_READ, to.read),
-            (f::GENERIC_WRITE, to.write),
-            (f::GENERIC_EXECUTE, to.execute),
-            (f::GENERIC_ALL | MAXIMUM_ALLOWED, to.all),
-        ] {
-            if wanted & right != 0 {
-                granted |= means;
-            }
-        }
-    }
+    let all = if wanted & MAXIMUM_ALLOWED != 0 { f::GENERIC_ALL } else { 0 };
+    let granted = mapping(kind).map(wanted & !MAXIMUM_ALLOWED | all);
     granted | implied(kind, granted)
 }
 

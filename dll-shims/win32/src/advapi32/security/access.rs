@@ -3,6 +3,7 @@
 use transom_sdk::{
     Cx, Guest, Handle, In, Out, Ptr, Status, WStr, Win32, WinError, foundation as f, shim, win32_from_status,
 };
+use transom_syscalls::access;
 use transom_syscalls::security::{Sid, groups};
 use windows_sys::Win32::Security as s;
 use windows_sys::Win32::Security::Authorization as a;
@@ -23,15 +24,8 @@ struct Mapping {
 
 impl Mapping {
     fn map(&self, mask: u32) -> u32 {
-        let pairs = [
-            (f::GENERIC_READ, self.read),
-            (f::GENERIC_WRITE, self.write),
-            (f::GENERIC_EXECUTE, self.execute),
-            (f::GENERIC_ALL, self.all),
-        ];
-        pairs
-            .iter()
-            .fold(mask, |mask, (generic, own)| if mask & generic != 0 { mask & !generic | own } else { mask })
+        let Self { read, write, execute, all } = *self;
+        access::Mapping { read, write, execute, all }.map(mask)
     }
 }
 
