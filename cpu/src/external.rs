@@ -138,6 +138,47 @@ pub type Entry = unsafe extern "C" fn(
     own_len: usize,
 ) -> i32;
 
+/// The program's half of comparing builds: `call` gives an entry the program's text and a buffer for the library's.
+///
+/// # Errors
+/// The library's text, which differs (the entry's result is not 0).
+pub fn compare(
+    ours: &str,
+    call: impl FnOnce(*const c_char, *mut c_char, usize) -> i32,
+) -> Result<(), String> {
+    let ours = format!("{ours}\0");
+    let mut theirs = [0u8; 512];
+    if call(ours.as_ptr().cast(), theirs.as_mut_ptr().cast(), theirs.len()) == 0 {
+        return Ok(());
+    }
+    Err(CStr::from_bytes_until_nul(&theirs).unwrap_or_default().to_string_lossy().into_owned())
+}
+
+/// The library's half: whether the caller's text is its own. If not, its own goes into the caller's buffer, cut off to fit.
+///
+/// # Safety
+/// `caller_abi` is a C string, and `own_abi` has room for `own_len` bytes.
+pub unsafe fn is_same_build(
+    own: &str,
+    caller_abi: *const c_char,
+    own_abi: *mut c_char,
+    own_len: usize,
+) -> bool {
+    // SAFETY: a C string, as the caller promises.
+    if unsafe { CStr::from_ptr(caller_abi) }.to_bytes() == own.as_bytes() {
+        return true;
+    }
+    if own_len > 0 {
+        let len = own.len().min(own_len - 1);
+        // SAFETY: `len` is inside `own`, and `len + 1` bytes inside the caller's buffer.
+        unsafe {
+            core::ptr::copy_nonoverlapping(own.as_ptr(), own_abi.cast(), len);
+            own_abi.add(len).write(0);
+        }
+    }
+    false
+}
+
 /// Calls a library's entry.
 ///
 /// # Errors
@@ -146,20 +187,13 @@ pub type Entry = unsafe extern "C" fn(
 /// # Safety
 /// `entry` is what a library exports as [`ENTRY`], and the library stays loaded for the life of the process.
 pub unsafe fn create(entry: Entry, request: &Request) -> Answer {
-    let ours = format!("{}\0", abi());
-    let mut theirs = [0u8; 256];
+    let ours = abi();
     let mut answer: Option<Answer> = None;
     // SAFETY: all pointers are valid for the call; the caller vouches for the entry.
-    let differs = unsafe {
-        entry(ours.as_ptr().cast(), request, &raw mut answer, theirs.as_mut_ptr().cast(), theirs.len())
-    };
-    if differs != 0 {
-        let theirs = CStr::from_bytes_until_nul(&theirs).unwrap_or_default().to_string_lossy();
-        return Err(format!(
-            "the engine library belongs to another build of Transom (it has {theirs}; this is {})",
-            ours.trim_end_matches('\0')
-        ));
-    }
+    let call = |ours, theirs, len| unsafe { entry(ours, request, &raw mut answer, theirs, len) };
+    compare(&ours, call).map_err(|theirs| {
+        format!("the engine library belongs to another build of Transom (it has {theirs}; this is {ours})")
+    })?;
     answer.unwrap_or_else(|| Err("the engine library gave no answer".to_owned()))
 }
 
@@ -175,17 +209,8 @@ pub unsafe fn answer(
     own_len: usize,
     make: fn(&Request) -> Answer,
 ) -> i32 {
-    let own = abi();
-    // SAFETY: a C string, as the caller promises.
-    if unsafe { CStr::from_ptr(caller_abi) }.to_bytes() != own.as_bytes() {
-        let len = own.len().min(own_len.saturating_sub(1));
-        if own_len > 0 {
-            // SAFETY: `len` is inside `own`, and `len + 1` bytes inside the caller's buffer.
-            unsafe {
-                core::ptr::copy_nonoverlapping(own.as_ptr(), own_abi.cast(), len);
-                own_abi.add(len).write(0);
-            }
-        }
+    // SAFETY: as the caller promises.
+    if !unsafe { is_same_build(&abi(), caller_abi, own_abi, own_len) } {
         return 1;
     }
     // SAFETY: both sides have the same layouts (just checked), and the caller promises valid pointers.

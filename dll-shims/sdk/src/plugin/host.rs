@@ -2,9 +2,10 @@
 //!
 //! Finding and opening the libraries is the `transom` command's work.
 
-use core::ffi::CStr;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, OnceLock, PoisonError};
+
+use transom_cpu::external;
 
 use super::{Entry, Plugin, Services, abi};
 use crate::cx::Cx;
@@ -45,27 +46,16 @@ pub unsafe fn open(entry: Entry, name: &str, index: usize, fail: fn(&str) -> !) 
         register_table: transom_cpu::mem::register_table,
         fail,
     };
-    let ours = format!("{}\0", abi());
-    let mut theirs = [0u8; 512];
+    let ours = abi();
     let mut answer: Option<Plugin> = None;
     // SAFETY: all pointers are valid for the call; the caller vouches for the entry.
-    let differs = unsafe {
-        entry(
-            ours.as_ptr().cast(),
-            &raw const services,
-            &raw mut answer,
-            theirs.as_mut_ptr().cast(),
-            theirs.len(),
-        )
-    };
-    if differs != 0 {
-        let theirs = CStr::from_bytes_until_nul(&theirs).unwrap_or_default().to_string_lossy();
-        return Err(format!(
+    let call = |ours, theirs, len| unsafe { entry(ours, &raw const services, &raw mut answer, theirs, len) };
+    external::compare(&ours, call).map_err(|theirs| {
+        format!(
             "the plug-in belongs to another build of Transom; build both at once (`cargo build -p transom -p YOUR-PLUG-IN`). \
-             It has: {theirs}. This is: {}",
-            ours.trim_end_matches('\0')
-        ));
-    }
+             It has: {theirs}. This is: {ours}"
+        )
+    })?;
     answer.ok_or_else(|| "the plug-in gave no answer".to_owned())
 }
 

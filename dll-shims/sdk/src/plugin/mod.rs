@@ -123,17 +123,8 @@ pub unsafe fn answer(
     own_len: usize,
     dlls: &'static [Dll],
 ) -> i32 {
-    let own = abi();
-    // SAFETY: a C string, as the caller promises.
-    if unsafe { CStr::from_ptr(caller_abi) }.to_bytes() != own.as_bytes() {
-        let len = own.len().min(own_len.saturating_sub(1));
-        if own_len > 0 {
-            // SAFETY: `len` is inside `own`, and `len + 1` bytes inside the caller's buffer.
-            unsafe {
-                core::ptr::copy_nonoverlapping(own.as_ptr(), own_abi.cast(), len);
-                own_abi.add(len).write(0);
-            }
-        }
+    // SAFETY: as the caller promises.
+    if !unsafe { external::is_same_build(&abi(), caller_abi, own_abi, own_len) } {
         return 1;
     }
     // SAFETY: both sides have the same layouts (just checked), and the caller promises a valid pointer.
