@@ -18,10 +18,9 @@ pub(crate) struct Class {
     pub(crate) name: &'static str,
     /// Its base class.
     pub(crate) base: Option<&'static Self>,
-    /// Whether that is a virtual base. Its place is then the second word of the object's table of bases.
-    pub(crate) virtual_base: bool,
-    /// Where the pointer to its virtual functions lies: 32-bit and 64-bit.
-    pub(crate) offset: [u32; 2],
+    /// If that is a virtual base: where the pointer to the virtual functions lies, 32-bit and 64-bit. The base's place is then
+    /// the second word of the object's table of bases. Without, the object begins with the pointer.
+    pub(crate) virtual_base: Option<[u32; 2]>,
     /// Its virtual functions, in the order of their slots.
     pub(crate) functions: &'static [Descriptor],
 }
@@ -200,7 +199,7 @@ impl Tables {
     fn hierarchy(&mut self, cx: &Cx, class: &'static Class) -> Result<u32, BadAddress> {
         let chain: Vec<&'static Class> = core::iter::successors(Some(class), |c| c.base).collect();
         let count = u32::try_from(chain.len()).unwrap_or(0);
-        let attributes = if class.virtual_base { VIRTUAL_INHERITANCE } else { 0 };
+        let attributes = if class.virtual_base.is_some() { VIRTUAL_INHERITANCE } else { 0 };
         let array = self.put(&vec![0; chain.len()])?;
         let array_ref = self.refer(cx, array);
         let hierarchy = self.put(&[0, attributes, count, array_ref])?;
@@ -212,7 +211,7 @@ impl Tables {
             let base = self.put(&[descriptor, count - 1 - i, 0, pdisp, vdisp, HAS_HIERARCHY, own])?;
             let base = self.refer(cx, base);
             mem::write(array + 4 * u64::from(i), &base)?;
-            virtually |= c.virtual_base;
+            virtually |= c.virtual_base.is_some();
         }
         Ok(self.refer(cx, hierarchy))
     }
@@ -224,7 +223,7 @@ impl Tables {
         let wide = cx.is_64();
         let at = self.next.next_multiple_of(8);
         let own = self.refer(cx, at);
-        let offset = class.offset[usize::from(wide)];
+        let offset = class.virtual_base.unwrap_or_default()[usize::from(wide)];
         let signature = if wide { SELF_RELATIVE } else { 0 };
         self.put(&[signature, offset, 0, descriptor, hierarchy, own])
     }

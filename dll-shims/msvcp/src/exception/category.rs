@@ -43,8 +43,7 @@ struct State([AtomicU64; 2]);
 static CLASS: Class = Class {
     name: ".?AVerror_category@std@@",
     base: None,
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[
         SHIM_delete_category,
         SHIM_name,

@@ -25,8 +25,7 @@ macro_rules! classes {
                 static CLASS: Class = Class {
                     name: $decorated,
                     base: classes!(@base $($base)?),
-                    virtual_base: false,
-                    offset: [0; 2],
+                    virtual_base: None,
                     functions: &[SHIM_delete_exception, SHIM_what],
                 };
                 &CLASS

@@ -20,19 +20,13 @@ const LENGTH: u16 = 9;
 /// Nothing was converted: source and target are alike.
 const NOCONV: i32 = 3;
 
-static CODECVT_BASE: Class = Class {
-    name: ".?AVcodecvt_base@std@@",
-    base: Some(&facet::FACET),
-    virtual_base: false,
-    offset: [0; 2],
-    functions: &[],
-};
+static CODECVT_BASE: Class =
+    Class { name: ".?AVcodecvt_base@std@@", base: Some(&facet::FACET), virtual_base: None, functions: &[] };
 
 static CODECVT: Class = Class {
     name: ".?AV?$codecvt@DDU_Mbstatet@@@std@@",
     base: Some(&CODECVT_BASE),
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[
         facet::COUNTING[0],
         facet::COUNTING[1],

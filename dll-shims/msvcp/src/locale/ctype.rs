@@ -14,19 +14,13 @@ const SIZE: usize = 0x30;
 const TO_LOWER: u16 = 4;
 const TO_UPPER: u16 = 6;
 
-static CTYPE_BASE: Class = Class {
-    name: ".?AUctype_base@std@@",
-    base: Some(&facet::FACET),
-    virtual_base: false,
-    offset: [0; 2],
-    functions: &[],
-};
+static CTYPE_BASE: Class =
+    Class { name: ".?AUctype_base@std@@", base: Some(&facet::FACET), virtual_base: None, functions: &[] };
 
 static CTYPE: Class = Class {
     name: ".?AV?$ctype@D@std@@",
     base: Some(&CTYPE_BASE),
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[
         facet::COUNTING[0],
         facet::COUNTING[1],

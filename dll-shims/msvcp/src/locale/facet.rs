@@ -16,18 +16,13 @@ const ADD_REFERENCE: u16 = 1;
 const RELEASE: u16 = 2;
 
 pub(crate) static BASE: Class =
-    Class { name: ".?AV_Facet_base@std@@", base: None, virtual_base: false, offset: [0; 2], functions: &[] };
+    Class { name: ".?AV_Facet_base@std@@", base: None, virtual_base: None, functions: &[] };
 
 /// Every facet's virtual functions begin with these.
 pub(crate) const COUNTING: [Descriptor; 3] = [SHIM_delete_facet, SHIM_incref, SHIM_decref];
 
-pub(crate) static FACET: Class = Class {
-    name: ".?AVfacet@locale@std@@",
-    base: Some(&BASE),
-    virtual_base: false,
-    offset: [0; 2],
-    functions: &COUNTING,
-};
+pub(crate) static FACET: Class =
+    Class { name: ".?AVfacet@locale@std@@", base: Some(&BASE), virtual_base: None, functions: &COUNTING };
 
 /// A new facet of a class of the library.
 pub(crate) fn make(cx: &Cx, class: &'static Class, size: usize) -> Crt<Object> {

@@ -22,8 +22,7 @@ const ALL: i32 = 0x3F;
 static CLASS: Class = Class {
     name: ".?AV_Locimp@locale@std@@",
     base: Some(&facet::FACET),
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[SHIM_delete_locimp, facet::COUNTING[1], facet::COUNTING[2]],
 };
 

@@ -27,8 +27,7 @@ impl OutIterator {
 static TIME_PUT: Class = Class {
     name: ".?AV?$time_put@DV?$ostreambuf_iterator@DU?$char_traits@D@std@@@std@@@std@@",
     base: Some(&facet::FACET),
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[facet::COUNTING[0], facet::COUNTING[1], facet::COUNTING[2], SHIM_do_put],
 };
 

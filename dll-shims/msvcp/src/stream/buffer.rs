@@ -49,8 +49,7 @@ pub(super) const EOF: i32 = -1;
 pub(super) static BUFFER: Class = Class {
     name: ".?AV?$basic_streambuf@DU?$char_traits@D@std@@@std@@",
     base: None,
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[
         SHIM_delete_buffer,
         SHIM_lock,

@@ -54,21 +54,19 @@ pub(super) mod flag {
 }
 
 static IOS_BASE_ROOT: Class =
-    Class { name: ".?AV?$_Iosb@H@std@@", base: None, virtual_base: false, offset: [0; 2], functions: &[] };
+    Class { name: ".?AV?$_Iosb@H@std@@", base: None, virtual_base: None, functions: &[] };
 
 static IOS_BASE: Class = Class {
     name: ".?AVios_base@std@@",
     base: Some(&IOS_BASE_ROOT),
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[SHIM_delete_ios],
 };
 
 pub(super) static IOS: Class = Class {
     name: ".?AV?$basic_ios@DU?$char_traits@D@std@@@std@@",
     base: Some(&IOS_BASE),
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[SHIM_delete_ios],
 };
 

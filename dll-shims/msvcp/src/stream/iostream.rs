@@ -15,8 +15,7 @@ const IOS_AT: Field = Field::at(0x20, 0x20);
 static IOSTREAM: Class = Class {
     name: ".?AV?$basic_iostream@DU?$char_traits@D@std@@@std@@",
     base: Some(&ios::IOS),
-    virtual_base: true,
-    offset: [0x20, 0x20],
+    virtual_base: Some([0x20, 0x20]),
     functions: &[SHIM_delete_iostream],
 };
 

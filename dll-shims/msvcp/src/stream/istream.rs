@@ -16,8 +16,7 @@ pub(super) const IOS_AT: Field = Field::at(0x18, 0x18);
 pub(super) static ISTREAM: Class = Class {
     name: ".?AV?$basic_istream@DU?$char_traits@D@std@@@std@@",
     base: Some(&ios::IOS),
-    virtual_base: true,
-    offset: [0x18, 0x18],
+    virtual_base: Some([0x18, 0x18]),
     functions: &[SHIM_delete_istream],
 };
 

@@ -15,8 +15,7 @@ pub(super) const IOS_AT: Field = Field::at(0x08, 0x10);
 pub(super) static OSTREAM: Class = Class {
     name: ".?AV?$basic_ostream@DU?$char_traits@D@std@@@std@@",
     base: Some(&ios::IOS),
-    virtual_base: true,
-    offset: [0x08, 0x10],
+    virtual_base: Some([0x08, 0x10]),
     functions: &[SHIM_delete_ostream],
 };
 

@@ -22,8 +22,7 @@ const fn inherited(slot: usize) -> Descriptor {
 static FILE_BUFFER: Class = Class {
     name: ".?AV?$basic_filebuf@DU?$char_traits@D@std@@@std@@",
     base: Some(&BUFFER),
-    virtual_base: false,
-    offset: [0; 2],
+    virtual_base: None,
     functions: &[
         inherited(0),
         SHIM_lock,
