@@ -191,7 +191,7 @@ pub(super) fn translate(cx: &Cx, record: &Record, record_at: u64, context_at: u6
     if translator == 0 || record.code == STATUS_BREAKPOINT.cast_unsigned() {
         return Ok(());
     }
-    let word = if cx.is_64() { 8 } else { 4 };
+    let word = u64::from(cx.pointer_size());
     let pointers = cx.guest_sp().wrapping_sub(16) & !15;
     super::types::put(cx, pointers, record_at)?;
     super::types::put(cx, pointers + word, context_at)?;

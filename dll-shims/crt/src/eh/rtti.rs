@@ -39,7 +39,7 @@ const MOST: u32 = 1 << 16;
 impl Locator {
     /// Of the object that a pointer points to.
     fn of(cx: &Cx, object: u64) -> Result<Self, BadAddress> {
-        let word = if cx.is_64() { 8 } else { 4 };
+        let word = u64::from(cx.pointer_size());
         let table = get(cx, object)?;
         let at = get(cx, table.wrapping_sub(word))?;
         let w: [u32; 5] = mem::read(at)?;
@@ -187,7 +187,7 @@ fn __std_exception_copy(cx: &Cx, from: Ptr<u8>, to: Ptr<u8>) {
 /// # Errors
 /// If the memory cannot be read or written.
 pub fn copy_message(cx: &Cx, from: u64, to: u64) -> Result<(), BadAddress> {
-    let word = if cx.is_64() { 8 } else { 4 };
+    let word = u64::from(cx.pointer_size());
     let text = get(cx, from)?;
     let owned: u8 = mem::read(from + word)?;
     if owned != 0 && text != 0 {

@@ -20,7 +20,7 @@ struct State(Mutex<()>);
 
 /// The descriptor's part that is `__std_type_info_data`.
 fn data_of(cx: &Cx, type_info: Ptr<u8>) -> Ptr<u8> {
-    type_info.byte_add(if cx.is_64() { 8 } else { 4 })
+    type_info.byte_add(cx.pointer_size().into())
 }
 
 fn raw_name_of(cx: &Cx, data: Ptr<u8>) -> Ptr<u8> {

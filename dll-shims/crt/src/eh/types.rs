@@ -169,7 +169,7 @@ impl Handler {
             return Ok(());
         }
         let to = address(cx, frame.wrapping_add_signed(self.object.into()));
-        let word = if cx.is_64() { 8 } else { 4 };
+        let word = cx.size_of::<usize>();
         let size = catchable.size as usize;
         if self.adjectives & adjective::REFERENCE != 0 {
             put(cx, to, adjust(cx, thrown.object, &catchable.displacement)?)?;
