@@ -60,21 +60,21 @@ static void CALLBACK waited(PTP_CALLBACK_INSTANCE instance, void *context, PTP_W
 struct endings {
     HANDLE event, mutex, semaphore;
     CRITICAL_SECTION section;
-    HMODULE library;
+    HMODULE module;
     LONG seen;
 };
 static void CALLBACK ends(PTP_CALLBACK_INSTANCE instance, void *context, PTP_WORK object)
 {
     struct endings *e = context;
     (void)object;
-    e->library = LoadLibraryA("sampledll.dll");
+    e->module = LoadLibraryA("sampledll.dll");
     WaitForSingleObject(e->mutex, INFINITE);
     EnterCriticalSection(&e->section);
     LeaveCriticalSectionWhenCallbackReturns(instance, &e->section);
     ReleaseMutexWhenCallbackReturns(instance, e->mutex);
     ReleaseSemaphoreWhenCallbackReturns(instance, e->semaphore, 2);
     SetEventWhenCallbackReturns(instance, e->event);
-    FreeLibraryWhenCallbackReturns(instance, e->library);
+    FreeLibraryWhenCallbackReturns(instance, e->module);
     e->seen = WaitForSingleObject(e->event, 0) == WAIT_TIMEOUT;
 }
 static void CALLBACK stays(PTP_CALLBACK_INSTANCE instance, void *context, PTP_WORK object)
@@ -202,7 +202,7 @@ static void instances(void)
     CHECK("ReleaseMutexWhenCallbackReturns", WaitForSingleObject(e.mutex, 0) == WAIT_OBJECT_0);
     CHECK("ReleaseSemaphoreWhenCallbackReturns", WaitForSingleObject(e.semaphore, 0) == WAIT_OBJECT_0 && WaitForSingleObject(e.semaphore, 0) == WAIT_OBJECT_0 && WaitForSingleObject(e.semaphore, 0) == WAIT_TIMEOUT);
     CHECK("LeaveCriticalSectionWhenCallbackReturns", TryEnterCriticalSection(&e.section));
-    CHECK("FreeLibraryWhenCallbackReturns", e.library && GetModuleHandleA("sampledll.dll") == NULL);
+    CHECK("FreeLibraryWhenCallbackReturns", e.module && GetModuleHandleA("sampledll.dll") == NULL);
     CloseThreadpoolWork(w);
     ResetEvent(gate);
     w = CreateThreadpoolWork(stays, &late, NULL);

@@ -20,7 +20,7 @@ struct Instance {
     mutex: Option<Handle>,
     semaphore: Option<(Handle, i32)>,
     event: Option<Handle>,
-    library: Option<Handle>,
+    module: Option<Handle>,
 }
 
 #[derive(Default)]
@@ -57,8 +57,8 @@ pub(super) fn end(cx: &Cx) {
         log::warn!("a callback of the thread pool has left something behind that could not be done");
     }
     // Last, as the callback's code may be in it.
-    if let Some(library) = instance.library {
-        let _ = cx.modules().free_library(library.0.cast_unsigned(), cx);
+    if let Some(module) = instance.module {
+        let _ = cx.modules().free_library(module.0.cast_unsigned(), cx);
     }
     if let Some(running) = instance.running {
         running.end();
@@ -82,8 +82,8 @@ fn DisassociateCurrentThreadFromCallback(cx: &Cx, _instance: usize) {
 
 /// Specifies the DLL that the thread pool will unload when the current callback completes.
 #[shim(kernel32)]
-fn FreeLibraryWhenCallbackReturns(cx: &Cx, _instance: usize, library: Handle) {
-    current(cx).library = Some(library);
+fn FreeLibraryWhenCallbackReturns(cx: &Cx, _instance: usize, module: Handle) {
+    current(cx).module = Some(module);
 }
 
 /// Specifies the critical section that the thread pool will release when the current callback completes.
