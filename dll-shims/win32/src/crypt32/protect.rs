@@ -96,19 +96,8 @@ fn unprotect(blob: &[u8], key: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     if open(key, &Sealing { nonce, additional: header }, &mut body, tag) != Some(true) {
         return None;
     }
-    let data = body.split_off_checked(text_len as usize)?;
-    Some((body, data))
-}
-
-/// Splitting off where it may be too short.
-trait SplitOff: Sized {
-    fn split_off_checked(&mut self, at: usize) -> Option<Self>;
-}
-
-impl SplitOff for Vec<u8> {
-    fn split_off_checked(&mut self, at: usize) -> Option<Self> {
-        (at <= self.len()).then(|| self.split_off(at))
-    }
+    let (text, data) = body.split_at_checked(text_len as usize)?;
+    Some((text.to_vec(), data.to_vec()))
 }
 
 /// Decrypts and checks the integrity of data.

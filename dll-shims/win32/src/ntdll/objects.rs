@@ -30,7 +30,7 @@ pub(crate) struct ObjectAttributes {
 }
 
 /// The flags of the handle that the attributes ask for. Named objects are made through kernel32.
-fn unnamed(cx: &Cx, at: Ptr<ObjectAttributes>) -> Nt<HandleFlags> {
+pub(super) fn unnamed(cx: &Cx, at: Ptr<ObjectAttributes>) -> Nt<HandleFlags> {
     if at.is_null() {
         return Ok(HandleFlags::default());
     }

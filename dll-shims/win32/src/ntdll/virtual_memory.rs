@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use transom_sdk::{Cx, Guest, Handle, Nt, Out, Ptr, Status, foundation as f, shim};
-use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::memory::{Allocation, View};
 use transom_syscalls::section::Section;
 use windows_sys::Win32::System::Memory as m;
 use windows_sys::Win32::System::Threading as t;
 
+use super::objects::{ObjectAttributes, unnamed};
 use super::probe::{get, nt, put, put_opt, status, word};
-use super::strings::UnicodeString;
 use crate::kernel32::memoryapi::{MemoryBasicInformation, Requirements, requirements};
 use crate::kernel32::process_arg::own_process;
 
@@ -188,17 +187,6 @@ fn NtFlushInstructionCache(cx: &Cx, _process: Handle, start: Ptr<u8>, len: usize
     Ok(())
 }
 
-/// OBJECT_ATTRIBUTES.
-#[derive(Guest, Debug, Clone, Copy)]
-pub(crate) struct ObjectAttributes {
-    length: u32,
-    root: Handle,
-    name: Ptr<UnicodeString>,
-    attributes: u32,
-    descriptor: Ptr<u8>,
-    quality: Ptr<u8>,
-}
-
 /// Creates a section object.
 #[shim(ntdll(NtCreateSection, ZwCreateSection), partial = "no names, no SEC_IMAGE, no large pages")]
 fn NtCreateSection(
@@ -211,13 +199,9 @@ fn NtCreateSection(
     kind: u32,
     file: Handle,
 ) -> Nt<()> {
-    let mut flags = HandleFlags::default();
-    if !attributes.is_null() {
-        let attributes = get(cx, attributes)?;
-        if !attributes.name.is_null() || kind & m::SEC_IMAGE != 0 {
-            return status(f::STATUS_NOT_SUPPORTED);
-        }
-        flags.inherit = attributes.attributes & f::OBJ_INHERIT != 0;
+    let flags = unnamed(cx, attributes)?;
+    if !attributes.is_null() && kind & m::SEC_IMAGE != 0 {
+        return status(f::STATUS_NOT_SUPPORTED);
     }
     let size = if size.is_null() { 0 } else { get(cx, size)? };
     let size = u64::try_from(size).map_err(|_| Status(f::STATUS_INVALID_PARAMETER_4))?;

@@ -19,7 +19,7 @@ pub(super) fn name_start(path: &[u16]) -> usize {
 }
 
 /// Where the extension begins, dot included; the end if there is none.
-pub(super) fn extension_start(path: &[u16]) -> usize {
+pub(crate) fn extension_start(path: &[u16]) -> usize {
     let start = path.iter().rposition(|&c| c == BACKSLASH || c == u16::from(b' ')).map_or(0, |at| at + 1);
     path[start..].iter().rposition(|&c| c == DOT).map_or(path.len(), |at| start + at)
 }

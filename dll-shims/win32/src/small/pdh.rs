@@ -253,6 +253,9 @@ fn PdhGetFormattedCounterValue(
     Ok(f::ERROR_SUCCESS)
 }
 
+/// The objects that have counters.
+const OBJECTS: &str = "Memory\0Processor\0Processor Information\0System\0\0";
+
 /// Returns a list of objects available: a list of strings that ends in an empty one.
 #[shim(pdh(PdhEnumObjectsA))]
 fn PdhEnumObjectsA(
@@ -264,8 +267,7 @@ fn PdhEnumObjectsA(
     _detail: u32,
     _refresh: bool,
 ) -> Win32<u32> {
-    const OBJECTS: &[u8] = b"Memory\0Processor\0Processor Information\0System\0\0";
-    give(cx, OBJECTS, 1, list, size)
+    give(cx, OBJECTS.as_bytes(), 1, list, size)
 }
 
 /// Returns a list of objects available: a list of strings that ends in an empty one.
@@ -279,10 +281,7 @@ fn PdhEnumObjectsW(
     _detail: u32,
     _refresh: bool,
 ) -> Win32<u32> {
-    let objects: Vec<u8> = "Memory\0Processor\0Processor Information\0System\0\0"
-        .encode_utf16()
-        .flat_map(u16::to_le_bytes)
-        .collect();
+    let objects: Vec<u8> = OBJECTS.encode_utf16().flat_map(u16::to_le_bytes).collect();
     give(cx, &objects, 2, list, size)
 }
 

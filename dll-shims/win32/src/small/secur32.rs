@@ -58,39 +58,17 @@ fn FreeContextBuffer(_buffer: Ptr<u8>) -> i32 {
 #[derive(Default)]
 struct Interface(std::sync::OnceLock<u64>);
 
-/// The functions of a SECURITY_FUNCTION_TABLE in their order; those without a name here are absent, and NULL.
-const FUNCTIONS: [&str; 31] = [
-    "EnumerateSecurityPackagesW",
-    "",
-    "AcquireCredentialsHandleW",
-    "FreeCredentialsHandle",
-    "",
-    "",
-    "",
-    "",
-    "DeleteSecurityContext",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "FreeContextBuffer",
-    "QuerySecurityPackageInfoW",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
-    "",
+/// How many functions a SECURITY_FUNCTION_TABLE has.
+const COUNT: usize = 31;
+
+/// The places in it of those that are here; the others are NULL.
+const FUNCTIONS: [(usize, &str); 6] = [
+    (0, "EnumerateSecurityPackagesW"),
+    (2, "AcquireCredentialsHandleW"),
+    (3, "FreeCredentialsHandle"),
+    (8, "DeleteSecurityContext"),
+    (15, "FreeContextBuffer"),
+    (16, "QuerySecurityPackageInfoW"),
 ];
 
 /// Returns a pointer to a table of the functions here: a program that wants to know whether there are packages asks through it.
@@ -106,18 +84,14 @@ fn InitSecurityInterfaceW(cx: &transom_sdk::Cx) -> transom_sdk::Win32<Ptr<u8>> {
         return Ok(Ptr::new(at));
     }
     let module = cx.modules().by_name("secur32.dll");
-    let address = |name: &str| match &module {
-        Some(module) if !name.is_empty() => {
-            cx.modules().address_of_name(module, name.as_bytes()).unwrap_or(0)
-        }
-        _ => 0,
+    let address = |name: &str| {
+        module.as_ref().and_then(|module| cx.modules().address_of_name(module, name.as_bytes())).unwrap_or(0)
     };
-    let size = <usize as transom_sdk::GuestData>::SIZE[usize::from(cx.is_64())];
-    let block = cx.heaps().process().alloc(((FUNCTIONS.len() + 1) * size) as u64, true);
+    let block = cx.heaps().process().alloc(((COUNT + 1) * cx.size_of::<usize>()) as u64, true);
     let table = Ptr::<Ptr<u8>>::new(block.ok_or(transom_sdk::WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?);
     // The version has 32 bits, and the rest of its word none.
     table.write(cx, Ptr::new(VERSION as u64))?;
-    for (i, name) in FUNCTIONS.iter().enumerate() {
+    for (i, name) in FUNCTIONS {
         table.add(cx, i + 1).write(cx, Ptr::new(address(name)))?;
     }
     Ok(Ptr::new(*known.get_or_init(|| table.addr())))

@@ -4,6 +4,8 @@ use windows_sys::Win32::Foundation::{ERROR_FILENAME_EXCED_RANGE, MAX_PATH};
 use windows_sys::Win32::UI::Shell as sh;
 use windows_sys::core::HRESULT;
 
+pub(super) use crate::shlwapi::paths::extension_start;
+
 const BACKSLASH: u16 = b'\\' as u16;
 const COLON: u16 = b':' as u16;
 const DOT: u16 = b'.' as u16;
@@ -158,12 +160,6 @@ pub(super) fn remove_file_spec(path: &[u16]) -> Option<usize> {
     // The share of a server is a root without its backslash.
     let bare = last == root && server_start(path).is_some() && path[..last].last() == Some(&BACKSLASH);
     Some(if bare { last - 1 } else { last })
-}
-
-/// Where the extension begins, its dot included; the end if there is none.
-pub(super) fn extension_start(path: &[u16]) -> usize {
-    let name = path.iter().rposition(|&u| u == BACKSLASH || u == u16::from(b' ')).map_or(0, |at| at + 1);
-    path[name..].iter().rposition(|&u| u == DOT).map_or(path.len(), |at| name + at)
 }
 
 /// An extension as it is appended: with one dot; `None` if it holds what no extension can.
