@@ -1,15 +1,20 @@
 //! All shim DLLs together: what the `transom` command gives to a process.
 
+mod forwarders;
 mod known;
 
-use transom_sdk::Dll;
+use transom_sdk::catalog::Catalog;
 pub use transom_win32::backtrace;
 
-/// The built-in DLLs, a list per crate, each sorted by name; then those of which no function is there.
-pub static DLLS: &[&[Dll]] = &[transom_crt::DLLS, transom_msvcp::DLLS, transom_win32::DLLS, known::DLLS];
+/// The built-in DLLs: those of each crate, then those of which no function is there.
+pub static CATALOG: Catalog = Catalog {
+    dlls: &[transom_crt::DLLS, transom_msvcp::DLLS, transom_win32::DLLS, known::DLLS],
+    aliases: ALIASES,
+    forwarders: forwarders::FORWARDERS,
+};
 
 /// Other names of built-in DLLs: DLLs that Windows splits off, which API sets name as hosts, to those that document the functions.
-pub static ALIASES: &[(&str, &str)] = &[
+static ALIASES: &[(&str, &str)] = &[
     ("combase.dll", "ole32.dll"),
     ("coml2.dll", "ole32.dll"),
     ("cryptsp.dll", "advapi32.dll"),

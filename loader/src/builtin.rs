@@ -30,6 +30,12 @@ pub trait Upper: Send + Sync {
     /// The built-in DLL of this name (lower case, with extension), if there is one.
     fn builtin(&self, name: &str) -> Option<Arc<dyn BuiltinDll>>;
 
+    /// The name of the built-in DLL that another one stands for (lower case, with extension); any other name as it is.
+    fn real_name<'a>(&self, name: &'a str) -> &'a str;
+
+    /// The DLL that has a function which a built-in DLL exports and forwards there.
+    fn forwarder(&self, dll: &str, function: &[u8]) -> Option<&'static str>;
+
     /// Whether a file of that name in the program's own folder goes before the built-in DLL: true for runtimes that
     /// programs bring along and for DLLs of which nothing is built in, false for the system's other DLLs.
     fn prefers_file(&self, name: &str) -> bool;

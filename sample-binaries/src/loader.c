@@ -88,6 +88,40 @@ static void versions(const char *file)
     CHECK("missing text", !VerQueryValueA(block, "\\StringFileInfo\\040904B0\\None", (void **)&text, &n));
 }
 
+/* Functions that several DLLs export, and headers read in memory. */
+static void system_dlls(HMODULE kernel)
+{
+    typedef PIMAGE_NT_HEADERS (NTAPI *nt_fn)(void *);
+    typedef void *(NTAPI *directory_fn)(void *, BOOLEAN, USHORT, ULONG *);
+    typedef PIMAGE_SECTION_HEADER (NTAPI *section_fn)(PIMAGE_NT_HEADERS, void *, ULONG);
+    typedef void *(NTAPI *in_file_fn)(PIMAGE_NT_HEADERS, void *, ULONG);
+    HMODULE n = GetModuleHandleA("ntdll.dll"), base = GetModuleHandleA("kernelbase.dll");
+    size_t (*length)(const wchar_t *) = (size_t (*)(const wchar_t *))(void *)GetProcAddress(n, "wcslen");
+    char *self = (char *)GetModuleHandleA(NULL);
+    nt_fn headers = (nt_fn)(void *)GetProcAddress(n, "RtlImageNtHeader");
+    directory_fn directory = (directory_fn)(void *)GetProcAddress(n, "RtlImageDirectoryEntryToData");
+    section_fn section = (section_fn)(void *)GetProcAddress(n, "RtlImageRvaToSection");
+    in_file_fn in_file = (in_file_fn)(void *)GetProcAddress(n, "RtlAddressInSectionTable");
+    PIMAGE_NT_HEADERS nt;
+    PIMAGE_SECTION_HEADER s;
+    ULONG size = 0;
+    CHECK("kernelbase is always there", base && GetProcAddress(base, "CreateFileW"));
+    CHECK("by GetProcAddress as well", GetProcAddress(kernel, "GetTickCount") != NULL);
+    CHECK_INT("a C function of ntdll", length ? length(L"abc") : 0, 3);
+    CHECK("functions on headers", headers && directory && section && in_file);
+    if (!headers || !directory || !section || !in_file) return;
+    nt = headers(self);
+    CHECK("NT headers", nt && nt->Signature == IMAGE_NT_SIGNATURE && nt->FileHeader.NumberOfSections > 2);
+    s = section(nt, self, nt->OptionalHeader.AddressOfEntryPoint);
+    CHECK("the section of the entry point", s && (s->Characteristics & IMAGE_SCN_MEM_EXECUTE));
+    CHECK("where its file has it", s && (char *)in_file(nt, self, s->VirtualAddress + 8) == self + s->PointerToRawData + 8);
+    CHECK("no section", !section(nt, self, 0xFFFFF000u) && !in_file(nt, self, 0xFFFFF000u));
+    CHECK("the import directory", (char *)directory(self, TRUE, IMAGE_DIRECTORY_ENTRY_IMPORT, &size) ==
+          self + nt->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IMPORT].VirtualAddress);
+    CHECK_INT("its size", size, nt->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_IMPORT].Size);
+    CHECK("a directory that is not there", !directory(self, TRUE, IMAGE_DIRECTORY_ENTRY_ARCHITECTURE, &size) && size == 0);
+}
+
 int main(void)
 {
     char path[MAX_PATH];
@@ -96,6 +130,7 @@ int main(void)
     CHECK_STR("TLS callback before main", tls_history, "A");
     CHECK("kernel32", k && k == GetModuleHandleW(L"kernel32"));
     CHECK("the program", GetModuleHandleA(NULL) && *(WORD *)GetModuleHandleA(NULL) == IMAGE_DOS_SIGNATURE);
+    system_dlls(k);
     CHECK_ERR("a missing DLL", LoadLibraryA("no-such-dll-here.dll"), ERROR_MOD_NOT_FOUND);
     CHECK_ERR("not loaded", GetModuleHandleA("sampledll.dll"), ERROR_MOD_NOT_FOUND);
     m = LoadLibraryA("sampledll.dll");

@@ -561,7 +561,7 @@ static void names(void)
     struct sockaddr_in at;
     struct hostent *host;
     struct servent *service;
-    char text[64];
+    char text[64], port[8];
     WCHAR wide[64];
     DWORD size = 64;
     int len = sizeof at;
@@ -571,6 +571,11 @@ static void names(void)
     CHECK_INT("getaddrinfo", getaddrinfo("localhost", "80", &hints, &list), 0);
     CHECK("an answer", list && list->ai_family == AF_INET && list->ai_addrlen == sizeof at);
     CHECK_INT("its port", list ? ntohs(((struct sockaddr_in *)list->ai_addr)->sin_port) : 0, 80);
+    CHECK_INT("getnameinfo", list ? getnameinfo(list->ai_addr, (int)list->ai_addrlen, text, sizeof text, port, sizeof port,
+              NI_NUMERICHOST | NI_NUMERICSERV) : -1, 0);
+    CHECK_STR("the host's number", text, "127.0.0.1");
+    CHECK_STR("the service's number", port, "80");
+    CHECK_INT("no room for the name", list ? getnameinfo(list->ai_addr, (int)list->ai_addrlen, text, 3, NULL, 0, NI_NUMERICHOST) : 0, WSAEFAULT);
     freeaddrinfo(list);
     hints.ai_flags = AI_NUMERICHOST;
     CHECK_INT("a name where a number is wanted", getaddrinfo("nobody", NULL, &hints, &list), WSAHOST_NOT_FOUND);

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use transom_dll_shims::{ALIASES, DLLS};
+use transom_dll_shims::CATALOG;
 use transom_loader::apisets;
 use transom_loader::pe::{self, ImageBytes, Pe, Symbol};
 use transom_sdk::{Dll, Target};
 
 /// The built-in DLLs, sorted by name.
 pub(crate) fn dlls() -> Vec<&'static Dll> {
-    let mut all: Vec<&Dll> = DLLS.iter().copied().flatten().collect();
+    let mut all: Vec<&Dll> = CATALOG.dlls.iter().copied().flatten().collect();
     all.sort_by_key(|dll| dll.name);
     all
 }
@@ -29,12 +29,7 @@ pub(crate) fn normal(name: &str) -> String {
 /// The built-in DLL that serves a name: of its own, an alias, or an API set.
 pub(crate) fn find(name: &str) -> Option<&'static Dll> {
     let name = normal(name);
-    let name = apisets::resolve(&name).unwrap_or(&name);
-    let built_in = |name: &str| {
-        DLLS.iter().find_map(|dlls| dlls.binary_search_by(|d| d.name.cmp(name)).ok().map(|at| &dlls[at]))
-    };
-    built_in(name)
-        .or_else(|| ALIASES.iter().find(|(alias, _)| *alias == name).and_then(|(_, real)| built_in(real)))
+    CATALOG.find(apisets::resolve(&name).unwrap_or(&name))
 }
 
 /// How far a symbol is there.
@@ -57,12 +52,14 @@ pub(crate) fn mark_of(target: &Target) -> Mark {
 }
 
 /// How far a symbol of a built-in DLL is there, and its name if it was given by number.
-fn mark(dll: &Dll, symbol: &Symbol) -> (Mark, Option<&'static str>) {
-    let at = match symbol {
-        Symbol::Name { name, .. } => dll.exports.find(name),
-        Symbol::Ordinal(ordinal) => dll.exports.find_ordinal(*ordinal),
+fn mark(dll: &'static Dll, symbol: &Symbol) -> (Mark, Option<&'static str>) {
+    let found = match symbol {
+        Symbol::Name { name, .. } => CATALOG.export(dll.name, name),
+        Symbol::Ordinal(ordinal) => dll.exports.find_ordinal(*ordinal).map(|at| (dll, at)),
     };
-    at.map_or((Mark::Missing, None), |at| (mark_of(&dll.exports.target(at)), Some(dll.exports.name(at))))
+    found.map_or((Mark::Missing, None), |(dll, at)| {
+        (mark_of(&dll.exports.target(at)), Some(dll.exports.name(at)))
+    })
 }
 
 /// Where a DLL comes from.

@@ -4,7 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use transom_dll_shims::{ALIASES, DLLS};
+use transom_dll_shims::CATALOG;
+use transom_sdk::catalog::Catalog;
 use transom_sdk::plugin::{self, Plugin, host};
 use transom_sdk::{Shim, Target};
 use transom_sigs::Table;
@@ -17,12 +18,12 @@ use crate::EXIT_INTERNAL;
 ///
 /// # Errors
 /// Which plug-in cannot be used, and why.
-pub(crate) fn dlls(named: &[PathBuf], root: Option<&PathBuf>) -> Result<host::Dlls, String> {
+pub(crate) fn catalog(named: &[PathBuf], root: Option<&PathBuf>) -> Result<Catalog, String> {
     let root = probe::root(&Config { root: root.cloned(), ..Config::default() });
     let mut paths = installed(&root.join("shims"));
     paths.extend(named.iter().cloned());
     if paths.is_empty() {
-        return Ok(DLLS);
+        return Ok(CATALOG);
     }
     let mut plugins = Vec::new();
     for path in paths {
@@ -36,7 +37,7 @@ pub(crate) fn dlls(named: &[PathBuf], root: Option<&PathBuf>) -> Result<host::Dl
         );
         plugins.push(plugin);
     }
-    Ok(host::stack(plugins, DLLS, ALIASES))
+    Ok(host::stack(plugins, CATALOG))
 }
 
 /// Refuses functions that take more or fewer parameters than the ones they stand for: their callers' stacks would not survive it
@@ -66,9 +67,8 @@ fn count(shim: &Shim) -> usize {
 
 /// How many parameters a function takes, by the built-in one or by Microsoft's metadata.
 fn parameters(dll: &str, name: &str) -> Option<usize> {
-    let real = ALIASES.iter().find(|(alias, _)| *alias == dll).map_or(dll, |(_, real)| real);
-    let built_in = DLLS.iter().flat_map(|list| list.iter()).find(|d| d.name == real);
-    match built_in.and_then(|d| Some(d.exports.target(d.exports.find(name.as_bytes())?))) {
+    let real = CATALOG.real_name(dll);
+    match CATALOG.export(real, name.as_bytes()).map(|(d, at)| d.exports.target(at)) {
         Some(Target::Function(shim)) => (!shim.variadic).then(|| count(&shim)),
         Some(Target::Data(_)) => None,
         None => Table::shared().find(real, name).filter(|f| f.dll == real).map(|f| f.parameters.len()),

@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use transom_dll_shims::ALIASES;
 use transom_loader::map;
 use transom_loader::modules::LoadError;
 use transom_loader::peb::Parameters;
@@ -132,10 +131,9 @@ pub(crate) fn boot(
         drives: settings.drive.clone(),
         for_children: settings.for_children(),
     };
-    let dlls = plugins::dlls(&settings.shim, settings.root.as_ref()).map_err(Failure::CannotRun)?;
-    let process =
-        Process::new(headers.machine, headers.is_large_address_aware(), process_options, dlls, ALIASES)
-            .map_err(|e| internal("starting", &e))?;
+    let catalog = plugins::catalog(&settings.shim, settings.root.as_ref()).map_err(Failure::CannotRun)?;
+    let process = Process::new(headers.machine, headers.is_large_address_aware(), process_options, catalog)
+        .map_err(|e| internal("starting", &e))?;
     if let Some(trace) = &settings.trace {
         crate::trace::install(trace, process);
     }

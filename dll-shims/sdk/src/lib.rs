@@ -50,6 +50,7 @@
 mod args;
 mod boot;
 mod builtin;
+pub mod catalog;
 pub mod cmdline;
 pub mod codepage;
 mod cx;

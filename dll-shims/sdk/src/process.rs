@@ -29,8 +29,9 @@ use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_READWRITE};
 
 use crate::builtin::BuiltinImage;
+use crate::catalog::Catalog;
 use crate::cx::Cx;
-use crate::shim::{Dll, Shim};
+use crate::shim::Shim;
 use crate::state::States;
 use crate::trace::{self, Tracer};
 
@@ -148,10 +149,8 @@ pub struct Process {
     pub states: States,
     /// How it was started.
     pub options: Options,
-    /// The built-in DLLs, each crate's sorted by name.
-    dlls: &'static [&'static [Dll]],
-    /// Other names of built-in DLLs: alias, name.
-    aliases: &'static [(&'static str, &'static str)],
+    /// The built-in DLLs.
+    catalog: Catalog,
     engine: OnceLock<Box<dyn Engine>>,
     modules: OnceLock<Modules>,
     images: Mutex<Vec<Arc<BuiltinImage>>>,
@@ -179,8 +178,7 @@ impl Process {
         machine: Machine,
         large_address_aware: bool,
         options: Options,
-        dlls: &'static [&'static [Dll]],
-        aliases: &'static [(&'static str, &'static str)],
+        catalog: Catalog,
     ) -> Result<&'static Self> {
         let memory = Arc::new(Memory::new(machine.pointer_size(), large_address_aware));
         let heaps = Heaps::new(Arc::clone(&memory), |at| mem::read::<[u64; 2]>(at).ok())?;
@@ -199,8 +197,7 @@ impl Process {
             thunks,
             states: States::default(),
             options,
-            dlls,
-            aliases,
+            catalog,
             engine: OnceLock::new(),
             modules: OnceLock::new(),
             images: Mutex::default(),
@@ -417,17 +414,10 @@ impl Process {
         self.terminate(record.code)
     }
 
-    /// The built-in DLL of that name or alias.
+    /// The built-in DLLs.
     #[must_use]
-    pub fn find_dll(&self, name: &str) -> Option<&'static Dll> {
-        let built_in = |name: &str| {
-            self.dlls
-                .iter()
-                .find_map(|dlls| dlls.binary_search_by(|d| d.name.cmp(name)).ok().map(|i| &dlls[i]))
-        };
-        let alias =
-            || self.aliases.iter().find(|(alias, _)| *alias == name).and_then(|(_, real)| built_in(real));
-        built_in(name).or_else(alias)
+    pub const fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 }
 
@@ -437,7 +427,7 @@ const REDISTRIBUTABLE: [&str; 5] = ["vcruntime", "msvcp", "concrt", "vcomp", "ms
 
 impl Upper for Process {
     fn builtin(&self, name: &str) -> Option<Arc<dyn BuiltinDll>> {
-        let dll = self.find_dll(name)?;
+        let dll = self.catalog.find(name)?;
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(image) = images.iter().find(|i| i.name() == dll.name) {
             return Some(Arc::clone(image) as Arc<dyn BuiltinDll>);
@@ -457,9 +447,17 @@ impl Upper for Process {
         }
     }
 
+    fn real_name<'a>(&self, name: &'a str) -> &'a str {
+        self.catalog.real_name(name)
+    }
+
+    fn forwarder(&self, dll: &str, function: &[u8]) -> Option<&'static str> {
+        self.catalog.forwarder(dll, function)
+    }
+
     fn prefers_file(&self, name: &str) -> bool {
         REDISTRIBUTABLE.iter().any(|prefix| name.starts_with(prefix))
-            || self.find_dll(name).is_some_and(|dll| dll.exports.is_empty())
+            || self.catalog.find(name).is_some_and(|dll| dll.exports.is_empty())
     }
 
     fn missing(&self, dll: &str, symbol: &Symbol, importer: &str) -> u64 {

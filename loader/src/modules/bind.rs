@@ -64,11 +64,13 @@ impl Modules {
         }
     }
 
-    /// The symbol of an export by name, for callers that have bytes.
+    /// Address of an export by name, for callers that have bytes; `None` if there is no such export.
     #[must_use]
     pub fn address_of_name(&self, module: &Module, name: &[u8]) -> Option<u64> {
-        if let Kind::Builtin(dll) = &module.kind {
-            return dll.by_name(name);
+        if let Kind::Builtin(dll) = &module.kind
+            && let Some(at) = dll.by_name(name)
+        {
+            return Some(at);
         }
         self.address_of(module, &Symbol::Name { hint: 0, name: name.into() })
     }

@@ -292,7 +292,9 @@ impl Modules {
     pub fn by_name(&self, name: &str) -> Option<Arc<Module>> {
         let wanted = resolve::normalise(name);
         let list = unpoison(self.list.read());
-        list.iter().find(|m| m.name == wanted).cloned()
+        let named = |name: &str| list.iter().find(|m| m.name == name).cloned();
+        // A name that stands for a built-in DLL (kernelbase for kernel32, say) is loaded when that is.
+        named(&wanted).or_else(|| named(self.upper.real_name(&wanted)))
     }
 
     /// Makes a module stay for the life of the process (GET_MODULE_HANDLE_EX_FLAG_PIN).

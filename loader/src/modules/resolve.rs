@@ -45,10 +45,6 @@ impl Modules {
             return Some(Source::File(path, file));
         }
         if let Some(dll) = self.upper.builtin(&name) {
-            // Aliases (kernelbase for kernel32, say) share one image.
-            if let Some(module) = self.by_handle(dll.base()) {
-                return Some(Source::Loaded(module));
-            }
             return Some(Source::Builtin(dll));
         }
         search.find(&name).map(|(path, file)| Source::File(path, file))
@@ -76,7 +72,10 @@ impl Modules {
         const LONGEST_CHAIN: u32 = 16;
         if let Kind::Builtin(dll) = &module.kind {
             return match symbol {
-                Symbol::Name { name, .. } => dll.by_name(name),
+                Symbol::Name { name, .. } => dll.by_name(name).or_else(|| {
+                    let target = self.forwarded(self.upper.forwarder(&module.name, name)?)?;
+                    self.address_of_at_depth(&target, symbol, depth + 1)
+                }),
                 Symbol::Ordinal(ordinal) => dll.by_ordinal(*ordinal),
             };
         }

@@ -44,7 +44,7 @@ fn page() -> String {
     }
     out.push_str("\nOther names of these DLLs: ");
     let aliases: Vec<String> =
-        transom_dll_shims::ALIASES.iter().map(|(alias, real)| format!("{alias} ({real})")).collect();
+        transom_dll_shims::CATALOG.aliases.iter().map(|(alias, real)| format!("{alias} ({real})")).collect();
     let _ =
         writeln!(out, "{}. API sets (`api-ms-win-*`) lead to the DLLs that host them.", aliases.join(", "));
     let empty: Vec<&str> = empty.iter().map(|(dll, _)| dll.name).collect();

@@ -170,7 +170,7 @@ fn summary(selected: &Selected) -> String {
         count(total, "function"),
         count(filled.len(), "DLL")
     );
-    for (alias, real) in transom_dll_shims::ALIASES {
+    for (alias, real) in transom_dll_shims::CATALOG.aliases {
         let _ = writeln!(out, "  {alias} is {real}");
     }
     out.push_str("API sets (api-ms-win-*) lead to the DLLs that host them.\n");
@@ -211,7 +211,8 @@ fn as_json(selected: &Selected) -> Value {
         .iter()
         .map(|(dll, exports)| json!({ "name": dll.name, "exports": exports.iter().map(export_json).collect::<Vec<_>>() }))
         .collect();
-    let aliases: serde_json::Map<String, Value> = transom_dll_shims::ALIASES
+    let aliases: serde_json::Map<String, Value> = transom_dll_shims::CATALOG
+        .aliases
         .iter()
         .map(|(alias, real)| ((*alias).to_owned(), (*real).into()))
         .collect();

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
+use transom_dll_shims::CATALOG;
 use transom_sigs::{Function, Table};
 
 use super::types;
@@ -54,7 +55,7 @@ pub(super) fn new(options: &NewOptions) -> ExitCode {
 fn write(options: &NewOptions) -> Result<String, String> {
     let (dll, name) = parse(&options.function)?;
     let file_name = format!("{dll}.dll");
-    let there = coverage::find(&dll).is_some_and(|d| d.exports.find(name.as_bytes()).is_some());
+    let there = coverage::find(&dll).is_some_and(|d| CATALOG.export(d.name, name.as_bytes()).is_some());
     if there && !options.force {
         return Err(format!("{dll}!{name} is implemented already (`transom shims {dll} {name}` shows it)"));
     }

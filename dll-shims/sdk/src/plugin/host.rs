@@ -8,19 +8,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use transom_cpu::external;
 
 use super::{Entry, Plugin, Services, abi};
+use crate::catalog::Catalog;
 use crate::cx::Cx;
 use crate::shim::{Dll, Export, Exports, Shim, Target};
-
-/// Built-in DLLs, a list per crate, each sorted by name.
-pub type Dlls = &'static [&'static [Dll]];
-/// Other names of built-in DLLs: alias, name.
-pub type Aliases = &'static [(&'static str, &'static str)];
 
 /// The layers of a process: the built-in DLLs below, plug-ins in the order of loading above.
 struct Layers {
     plugins: Vec<Plugin>,
-    dlls: Dlls,
-    aliases: Aliases,
+    catalog: Catalog,
     /// Guest addresses of functions below, by glue and name.
     thunks: Mutex<HashMap<(usize, &'static str), u64>>,
 }
@@ -62,13 +57,13 @@ pub unsafe fn open(entry: Entry, name: &str, index: usize, fail: fn(&str) -> !) 
 /// Puts plug-ins on top of the built-in DLLs: where a plug-in has a DLL that exists, its functions are added to it or replace those
 /// of the same name. Call once.
 #[must_use]
-pub fn stack(plugins: Vec<Plugin>, dlls: Dlls, aliases: Aliases) -> Dlls {
+pub fn stack(plugins: Vec<Plugin>, catalog: Catalog) -> Catalog {
     let mut merged: BTreeMap<&'static str, Vec<Export>> = BTreeMap::new();
     for dll in plugins.iter().flat_map(|p| p.dlls) {
-        let real = aliases.iter().find(|(alias, _)| *alias == dll.name).map_or(dll.name, |(_, real)| real);
+        let real = catalog.real_name(dll.name);
         let exports = merged
             .entry(real)
-            .or_insert_with(|| find(dlls, real).map(|d| d.exports.iter().collect()).unwrap_or_default());
+            .or_insert_with(|| catalog.find(real).map(|d| d.exports.iter().collect()).unwrap_or_default());
         for export in dll.exports.iter() {
             match exports.binary_search_by(|e| e.name.cmp(export.name)) {
                 Ok(at) => {
@@ -84,13 +79,9 @@ pub fn stack(plugins: Vec<Plugin>, dlls: Dlls, aliases: Aliases) -> Dlls {
         .map(|(name, exports)| Dll { name, exports: Exports::Listed(Vec::leak(exports)) })
         .collect();
     let mut all: Vec<&'static [Dll]> = vec![Vec::leak(own)];
-    all.extend(dlls);
-    let _ = LAYERS.set(Layers { plugins, dlls, aliases, thunks: Mutex::default() });
-    Vec::leak(all)
-}
-
-fn find(dlls: Dlls, name: &str) -> Option<&'static Dll> {
-    dlls.iter().find_map(|dlls| dlls.binary_search_by(|d| d.name.cmp(name)).ok().map(|i| &dlls[i]))
+    all.extend(catalog.dlls);
+    let _ = LAYERS.set(Layers { plugins, catalog, thunks: Mutex::default() });
+    Catalog { dlls: Vec::leak(all), ..catalog }
 }
 
 impl Layers {
@@ -100,13 +91,14 @@ impl Layers {
         if !dll.contains('.') {
             dll.push_str(".dll");
         }
-        let real = |name: &str| self.aliases.iter().find(|(alias, _)| *alias == name).map(|(_, real)| *real);
-        let dll = real(&dll).unwrap_or(&dll);
+        let dll = self.catalog.real_name(&dll);
         let in_plugins = self.plugins[..index.min(self.plugins.len())].iter().rev().flat_map(|p| p.dlls);
+        let built_in = || self.catalog.export(dll, name.as_bytes());
         in_plugins
-            .filter(|d| real(d.name).unwrap_or(d.name) == dll)
-            .chain(find(self.dlls, dll))
-            .find_map(|d| Some(d.exports.target(d.exports.find(name.as_bytes())?)))
+            .filter(|d| self.catalog.real_name(d.name) == dll)
+            .find_map(|d| Some((d, d.exports.find(name.as_bytes())?)))
+            .or_else(built_in)
+            .map(|(d, at)| d.exports.target(at))
             .and_then(|target| match target {
                 Target::Function(shim) => Some(shim),
                 Target::Data(_) => None,
@@ -179,8 +171,9 @@ mod tests {
     #[test]
     fn plug_ins_add_replace_and_see_what_is_below() {
         let plugins = vec![Plugin { dlls: FIRST }, Plugin { dlls: SECOND }];
-        let dlls = stack(plugins, BUILT_IN, &[("alias.dll", "a.dll")]);
-        let a = find(dlls, "a.dll").unwrap();
+        let built_in = Catalog { dlls: BUILT_IN, aliases: &[("alias.dll", "a.dll")], forwarders: &[] };
+        let stacked = stack(plugins, built_in);
+        let a = stacked.find("a.dll").unwrap();
         let docs: Vec<(&str, u16, &str)> = a
             .exports
             .iter()
@@ -190,7 +183,8 @@ mod tests {
             })
             .collect();
         assert_eq!(docs, [("F", 7, "second"), ("G", 0, "added")]);
-        assert!(find(dlls, "new.dll").is_some() && find(dlls, "alias.dll").is_none());
+        assert!(stacked.find("new.dll").is_some());
+        assert_eq!(stacked.find("alias.dll").unwrap().name, "a.dll");
         let layers = LAYERS.get().unwrap();
         let doc = |index, dll, name| layers.shim(index, dll, name).map(|s| s.doc);
         assert_eq!(doc(1, "A", "F"), Some("first"));

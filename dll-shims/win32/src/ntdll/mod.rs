@@ -5,6 +5,7 @@ pub(crate) mod all_information;
 pub(crate) mod directories;
 pub(crate) mod exception;
 pub(crate) mod files;
+pub(crate) mod image;
 pub(crate) mod numbers;
 pub(crate) mod objects;
 pub(crate) mod pipe_information;

@@ -140,18 +140,3 @@ fn RtlGetFullPathName_U(
 fn RtlDllShutdownInProgress() -> u8 {
     0
 }
-
-/// Retrieves the address of the NT headers of an image; NULL if it is none.
-#[shim(ntdll)]
-fn RtlImageNtHeader(_cx: &Cx, base: Ptr<u8>) -> Win32<Ptr<u8>> {
-    const DOS_MAGIC: u16 = 0x5A4D;
-    const PE_MAGIC: u32 = 0x4550;
-    if base.is_null() {
-        return Ok(Ptr::NULL);
-    }
-    let (Ok(DOS_MAGIC), Ok(offset)) = (mem::read(base.addr()), mem::read::<u32>(base.addr() + 0x3C)) else {
-        return Ok(Ptr::NULL);
-    };
-    let at = base.byte_add(offset.into());
-    Ok(if mem::read(at.addr()) == Ok(PE_MAGIC) { at } else { Ptr::NULL })
-}

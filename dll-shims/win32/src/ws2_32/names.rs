@@ -252,25 +252,47 @@ fn put_name(out: TextOut, size: u32, name: &[u8]) -> Win32<()> {
     if written >= size { fail(ws::WSAEFAULT) } else { Ok(()) }
 }
 
-/// Provides protocol-independent name resolution from an address to names.
-fn reverse(
-    cx: &Cx,
-    address: Ptr<u8>,
-    len: i32,
-    host: (TextOut, u32),
-    service: (TextOut, u32),
-    flags: i32,
-) -> Win32<()> {
+/// Writes an ANSI name, NUL-terminated, where the caller has room for it.
+fn put_ansi_name(out: Ptr<u8>, size: u32, mut name: Vec<u8>) -> Win32<()> {
+    if out.is_null() || size == 0 {
+        return Ok(());
+    }
+    name.push(0);
+    if name.len() > size as usize {
+        return fail(ws::WSAEFAULT);
+    }
+    out.write_slice(&name).ws()
+}
+
+/// The names of an address's host and service.
+fn reverse(cx: &Cx, address: Ptr<u8>, len: i32, flags: i32) -> Win32<(Vec<u8>, Vec<u8>)> {
     started(cx)?;
     let address = read_address(cx, address, len)?;
-    let names = names_of(&address, flags.cast_unsigned());
-    let (host_name, service_name) = names.map_err(|e| WinError::Code(winsock(e).cast_unsigned()))?;
-    put_name(host.0, host.1, &host_name)?;
-    put_name(service.0, service.1, &service_name)
+    names_of(&address, flags.cast_unsigned()).map_err(|e| WinError::Code(winsock(e).cast_unsigned()))
 }
 
 /// Provides protocol-independent name resolution from an address to an ANSI host name and to a service name.
-#[shim(ws2_32(GetNameInfoW), ansi)]
+#[shim(ws2_32)]
+fn getnameinfo(
+    cx: &Cx,
+    address: Ptr<u8>,
+    len: i32,
+    host: Ptr<u8>,
+    host_size: u32,
+    service: Ptr<u8>,
+    service_size: u32,
+    flags: i32,
+) -> i32 {
+    let work = || {
+        let (host_name, service_name) = reverse(cx, address, len, flags)?;
+        put_ansi_name(host, host_size, host_name)?;
+        put_ansi_name(service, service_size, service_name)
+    };
+    code(cx, work())
+}
+
+/// Provides protocol-independent name resolution from an address to a host name and to a service name.
+#[shim(ws2_32)]
 fn GetNameInfoW(
     cx: &Cx,
     address: Ptr<u8>,
@@ -281,7 +303,12 @@ fn GetNameInfoW(
     service_size: u32,
     flags: i32,
 ) -> i32 {
-    code(cx, reverse(cx, address, len, (host, host_size), (service, service_size), flags))
+    let work = || {
+        let (host_name, service_name) = reverse(cx, address, len, flags)?;
+        put_name(host, host_size, &host_name)?;
+        put_name(service, service_size, &service_name)
+    };
+    code(cx, work())
 }
 
 /// Retrieves the standard host name for the local computer.
