@@ -173,7 +173,11 @@ mod tests {
         for dll in DLLS {
             let there = [transom_crt::DLLS, transom_win32::DLLS].concat().iter().any(|d| d.name == dll.name);
             assert!(!there, "{} has functions now: take it out of this table", dll.name);
-            assert!(crate::CATALOG.aliases.iter().all(|(alias, _)| *alias != dll.name), "{} is an alias", dll.name);
+            assert!(
+                crate::CATALOG.aliases.iter().all(|(alias, _)| *alias != dll.name),
+                "{} is an alias",
+                dll.name
+            );
         }
     }
 }

@@ -206,7 +206,7 @@ impl Files {
         let messages = new.messages;
         let instance =
             Instance { name: name.clone(), messages, state: AtomicU8::new(LISTENING), client_access };
-        let file = FileObject::socket(self, lone_socket(messages)?, new.access, options(new.overlapped))?;
+        let file = FileObject::socket(self, lone_socket(messages)?, new.access, options(new.overlapped));
         file.set_instance(instance);
         if let Some(name) = name {
             lock(&name.instances).push(Arc::downgrade(&file));
@@ -265,7 +265,7 @@ impl Files {
             std::io::ErrorKind::WouldBlock => Status(f::STATUS_PIPE_NOT_AVAILABLE),
             _ => e.into(),
         })?;
-        FileObject::socket(self, stream, access, options(overlapped))
+        Ok(FileObject::socket(self, stream, access, options(overlapped)))
     }
 
     /// Opens the client end of this very server end.
@@ -291,7 +291,7 @@ impl Files {
         let (ours, theirs) = pair(instance.messages)?;
         server.replace_descriptor(&ours)?;
         server.connected();
-        FileObject::socket(self, theirs, access, options(overlapped))
+        Ok(FileObject::socket(self, theirs, access, options(overlapped)))
     }
 
     /// Whether a pipe of this name has an instance that listens, waiting for one until the deadline.

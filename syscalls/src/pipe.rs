@@ -55,8 +55,8 @@ impl Files {
             let _ = fcntl(&writer, FcntlArg::F_SETPIPE_SZ(i32::try_from(size).unwrap_or(i32::MAX)));
         }
         Ok((
-            FileObject::pipe_end(self, reader, fs::FILE_GENERIC_READ)?,
-            FileObject::pipe_end(self, writer, fs::FILE_GENERIC_WRITE | fs::FILE_READ_ATTRIBUTES)?,
+            FileObject::pipe_end(self, reader, fs::FILE_GENERIC_READ),
+            FileObject::pipe_end(self, writer, fs::FILE_GENERIC_WRITE | fs::FILE_READ_ATTRIBUTES),
         ))
     }
 }

@@ -19,7 +19,7 @@
 //! # Table
 //!
 //! A header, then slots: a cell, and what it is called. Slots below `next` have been used. `Local\` and plain names are one
-//! namespace, `Global\` is another; both belong to the user.
+//! namespace, `Global\` is another; both belong to the user. Behind the slots is the table of open files ([`opens`]).
 
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -35,12 +35,13 @@ use crate::status::{Result, Status};
 use crate::wait::{Cell, Rule, Scope, observers};
 
 mod names;
+pub(crate) mod opens;
 pub use names::{InSession, PASSED, Place, anonymous, create, create_with, open};
 pub(crate) use names::{pass, receive};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"TransomS");
 /// The layout of the table; part of the file's name, so that different versions of Transom do not meet.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const SLOTS: u32 = 4096;
 /// The longest name, in UTF-16 units.
 pub const MAX_NAME: usize = 260;
@@ -76,7 +77,8 @@ struct Data {
     name: [AtomicU16; MAX_NAME],
 }
 
-const LENGTH: usize = size_of::<Header>() + SLOTS as usize * size_of::<Data>();
+const OPENS_AT: usize = size_of::<Header>() + SLOTS as usize * size_of::<Data>();
+const LENGTH: usize = OPENS_AT + size_of::<opens::Table>();
 
 struct Session {
     file: File,
@@ -157,10 +159,9 @@ static JOINED: OnceLock<&'static Session> = OnceLock::new();
 /// Leaves the session at the end of the process: the last one removes the file.
 pub(crate) fn leave() {
     let Some(session) = JOINED.get() else { return };
+    opens::leave();
     let Ok(table) = session.lock() else { return };
-    table.used().collect::<Vec<_>>().into_iter().for_each(|slot| {
-        table.clean(slot);
-    });
+    table.clean_all();
     if !is_locked(session.file.as_raw_fd(), BASE, i64::MAX - BASE) {
         // Others that open it at this moment find that it has gone, and begin again. An error leaves it to the next.
         let _ = std::fs::remove_file(&session.path);
@@ -194,7 +195,9 @@ impl Session {
             log::warn!("{} is not a session of this Transom", path.display());
             return Err(Status(f::STATUS_OBJECT_TYPE_MISMATCH));
         }
-        file.set_len(LENGTH as u64)?;
+        if size == 0 {
+            file.set_len(LENGTH as u64)?;
+        }
         // SAFETY: a new mapping at an address of the kernel's choosing.
         let base = unsafe {
             libc::mmap(
@@ -230,17 +233,32 @@ impl Session {
         unsafe { &*self.base.as_ptr().add(offset).cast::<Data>() }
     }
 
+    fn opens(&self) -> &'static opens::Table {
+        // SAFETY: within the mapping, which stays for good, at a multiple of its alignment; it consists of atomics.
+        unsafe { &*self.base.as_ptr().add(OPENS_AT).cast::<opens::Table>() }
+    }
+
+    /// Whether somebody holds a slot.
+    fn is_held(&self, slot: u32) -> bool {
+        is_locked(self.file.as_raw_fd(), FIRST_SLOT + i64::from(slot), 1)
+    }
+
+    /// Whether somebody, in this process or another, has the table's lock.
+    fn is_table_locked(&self) -> bool {
+        self.turn.try_lock().is_err() || is_locked(self.file.as_raw_fd(), TABLE, 1)
+    }
+
     /// Takes the table's lock.
-    fn lock(&self) -> Result<Locked<'_>> {
+    fn lock(&'static self) -> Result<Locked> {
         self.lock_in_turn(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes the table's lock unless a thread of this process has it.
-    fn try_lock(&self) -> Option<Locked<'_>> {
+    fn try_lock(&'static self) -> Option<Locked> {
         self.lock_in_turn(self.turn.try_lock().ok()?).ok()
     }
 
-    fn lock_in_turn<'a>(&'a self, turn: MutexGuard<'a, ()>) -> Result<Locked<'a>> {
+    fn lock_in_turn(&'static self, turn: MutexGuard<'static, ()>) -> Result<Locked> {
         record_lock(self.file.as_raw_fd(), libc::F_OFD_SETLKW, libc::F_WRLCK, TABLE, 1)?;
         Ok(Locked { session: self, _turn: turn })
     }
@@ -264,36 +282,48 @@ impl Session {
 }
 
 /// The table's lock.
-struct Locked<'a> {
-    session: &'a Session,
-    _turn: MutexGuard<'a, ()>,
+struct Locked {
+    session: &'static Session,
+    _turn: MutexGuard<'static, ()>,
 }
 
-impl Drop for Locked<'_> {
+impl Drop for Locked {
     fn drop(&mut self) {
         // Unlocking what is locked does not fail.
         let _ = record_lock(self.session.file.as_raw_fd(), libc::F_OFD_SETLK, libc::F_UNLCK, TABLE, 1);
     }
 }
 
-impl Locked<'_> {
-    fn used(&self) -> impl Iterator<Item = u32> + use<'_> {
-        let next = self.session.header().next.load(Ordering::Relaxed).min(SLOTS);
-        (0..next).filter(|s| self.session.data(*s).used.load(Ordering::Relaxed) != 0)
+impl Locked {
+    fn used(&self) -> impl Iterator<Item = u32> + use<> {
+        let session = self.session;
+        let next = session.header().next.load(Ordering::Relaxed).min(SLOTS);
+        (0..next).filter(move |s| session.data(*s).used.load(Ordering::Relaxed) != 0)
     }
 
     /// Frees a slot that nobody holds; whether it is free now.
     fn clean(&self, slot: u32) -> bool {
         let session = self.session;
-        if is_locked(session.file.as_raw_fd(), FIRST_SLOT + i64::from(slot), 1) {
+        if session.is_held(slot) {
             return false;
         }
         let data = session.data(slot);
         if data.used.swap(0, Ordering::Relaxed) != 0 {
+            let backing = session.backing(slot, data.generation.load(Ordering::Relaxed));
+            if data.kind.load(Ordering::Relaxed) == opens::OPENER {
+                opens::wills::execute(&backing, session);
+            }
             // Most objects have no such file.
-            let _ = std::fs::remove_file(session.backing(slot, data.generation.load(Ordering::Relaxed)));
+            let _ = std::fs::remove_file(backing);
         }
         true
+    }
+
+    /// Frees every slot that nobody holds.
+    fn clean_all(&self) {
+        self.used().for_each(|slot| {
+            self.clean(slot);
+        });
     }
 
     /// The slot with this name, if somebody holds it.
@@ -365,6 +395,12 @@ impl Slot {
         &self.data.cell
     }
 
+    /// Gives up the hold; whether others hold the slot still.
+    pub(crate) fn let_go(&mut self) -> bool {
+        self.hold = None;
+        JOINED.get().is_some_and(|s| s.is_held(self.index))
+    }
+
     /// Its number in the table.
     #[must_use]
     pub fn index(&self) -> u32 {
@@ -393,7 +429,7 @@ impl Slot {
     }
 
     /// Fills a free slot, under the table's lock.
-    fn fill(table: &Locked<'_>, kind: u32, name: &[u16], cell: NewCell) -> Result<Self> {
+    fn fill(table: &Locked, kind: u32, name: &[u16], cell: NewCell) -> Result<Self> {
         let index = table.free_slot()?;
         let hold = table.session.hold(index)?;
         let data = table.session.data(index);

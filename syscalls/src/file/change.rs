@@ -5,6 +5,7 @@ use super::Files;
 use super::meta;
 use super::object::FileObject;
 use super::open::OpenRequest;
+use super::share::check_delete;
 use crate::path::{HostPath, PathKind, dos, name};
 use crate::status::{Result, Status};
 use nix::errno::Errno;
@@ -36,7 +37,7 @@ impl FileObject {
     /// `STATUS_DIRECTORY_NOT_EMPTY`.
     pub fn set_disposition(&self, disposition: Disposition) -> Result<()> {
         self.require(fs::DELETE)?;
-        let node = self.node().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
+        let entry = self.entry().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
         if disposition.delete {
             let meta = self.query()?;
             if meta.is_read_only() && !disposition.ignore_read_only {
@@ -49,7 +50,8 @@ impl FileObject {
                 return self.unlink();
             }
         }
-        node.set_delete_pending(disposition.delete);
+        entry.set_delete_pending(disposition.delete);
+        entry.bequeath(self.host_path().ok().filter(|_| disposition.delete));
         Ok(())
     }
 
@@ -157,7 +159,7 @@ fn rename_to_new(from: &CStr, to: &CStr) -> Result<()> {
     }
 }
 
-fn remove(path: &CStr, directory: bool) -> Result<()> {
+pub(super) fn remove(path: &CStr, directory: bool) -> Result<()> {
     let flags = if directory {
         nix::unistd::UnlinkatFlags::RemoveDir
     } else {
@@ -179,7 +181,7 @@ impl Files {
     /// Whether a file may be replaced by another.
     fn check_replaceable(&self, path: &CStr) -> Result<()> {
         let meta = meta::of_path(path)?;
-        let free = self.shares.check_delete((meta.device, meta.inode)).is_ok();
+        let free = check_delete(&meta).is_ok();
         if meta.is_directory() || meta.is_read_only() || !free {
             return Err(Status(f::STATUS_ACCESS_DENIED));
         }
@@ -202,7 +204,7 @@ impl Files {
         if meta.is_read_only() {
             return Err(Status(f::STATUS_CANNOT_DELETE));
         }
-        self.shares.check_delete((meta.device, meta.inode))?;
+        check_delete(&meta)?;
         remove(host.as_c_str(), false)?;
         self.names.removed(host.as_bytes());
         Ok(())
@@ -219,7 +221,7 @@ impl Files {
         if !meta.is_directory() {
             return Err(Status(f::STATUS_NOT_A_DIRECTORY));
         }
-        self.shares.check_delete((meta.device, meta.inode))?;
+        check_delete(&meta)?;
         remove(host.as_c_str(), meta.sort() == meta::Sort::Directory)?;
         self.names.removed(host.as_bytes());
         Ok(())

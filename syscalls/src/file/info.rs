@@ -54,7 +54,7 @@ impl FileObject {
     /// Whether the file disappears with its last handle (`FileStandardInformation`).
     #[must_use]
     pub fn is_delete_pending(&self) -> bool {
-        self.node().is_some_and(super::share::Node::is_delete_pending)
+        self.entry().is_some_and(super::share::Entry::is_delete_pending)
     }
 
     /// Where a symbolic link that was opened as itself leads, as Windows spells it, and whether relative to

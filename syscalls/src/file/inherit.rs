@@ -2,12 +2,13 @@
 //! the objects again.
 
 use super::object::FileObject;
+use super::share::Entry;
 use super::{Files, OpenFacts, Sort};
 use crate::object::{Kind, Object};
 use crate::process::inherit::{self, Passed};
 use crate::section::Section;
 use crate::status::{Result, Status};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use windows_sys::Win32::Foundation as f;
 
@@ -37,7 +38,12 @@ fn words(state: &[u8]) -> Vec<u32> {
 impl FileObject {
     /// What a child needs to have this file by an inherited handle.
     pub(super) fn passed(&self) -> Passed {
-        Passed { kind: FILE, descriptors: vec![self.fd().as_raw_fd()], state: self.facts().to_bytes() }
+        let (mut descriptors, mut state) = (vec![self.fd().as_raw_fd()], self.facts().to_bytes());
+        if let Some((slot, hold)) = self.entry().and_then(Entry::pass) {
+            descriptors.push(hold);
+            state.extend(slot.to_le_bytes());
+        }
+        Passed { kind: FILE, descriptors, state }
     }
 }
 
@@ -59,8 +65,11 @@ impl Files {
     pub fn accept_inherited(self: &Arc<Self>) {
         let files = self.clone();
         inherit::register(FILE, move |descriptors, state| {
-            let object: Arc<dyn Object> =
-                files.adopt(only(descriptors)?, OpenFacts::from_words(&words(state))?)?;
+            let mut descriptors = descriptors.into_iter();
+            let fd = descriptors.next().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
+            let words = words(state);
+            let shared = words.get(3).copied().zip(descriptors.next());
+            let object: Arc<dyn Object> = files.adopt(fd, OpenFacts::from_words(&words)?, shared)?;
             Ok(object)
         });
         let files = self.clone();
@@ -79,7 +88,7 @@ impl Files {
             let section = match file {
                 [] => Section::of_memory(fd, *protect, *attributes, size),
                 facts => {
-                    let file = files.adopt(fd, OpenFacts::from_words(facts)?)?;
+                    let file = files.adopt(fd, OpenFacts::from_words(facts)?, None)?;
                     Section::create(Some(&file), *protect, *attributes, size)?
                 }
             };
@@ -88,27 +97,30 @@ impl Files {
         });
     }
 
-    /// Takes over an open file that another process handed on: its descriptor and [`FileObject::facts`].
-    ///
-    /// # Errors
-    /// `STATUS_INVALID_HANDLE` if the descriptor is not open; `STATUS_SHARING_VIOLATION` if this process has
-    /// the file open in a way that does not go with it.
-    pub fn adopt(self: &Arc<Self>, fd: OwnedFd, facts: OpenFacts) -> Result<Arc<FileObject>> {
-        use std::os::fd::AsFd;
+    /// Takes over an open file that another process handed on: its descriptor, [`FileObject::facts`], and what lets it
+    /// keep its part in sharing (see [`Entry::receive`]).
+    pub(super) fn adopt(
+        self: &Arc<Self>,
+        fd: OwnedFd,
+        facts: OpenFacts,
+        shared: Option<(u32, OwnedFd)>,
+    ) -> Result<Arc<FileObject>> {
         let meta = super::meta::of_fd(fd.as_fd())?;
-        let claim = super::share::Claim::new(facts.access, facts.share);
-        let claim = Some(((meta.device, meta.inode), claim));
-        // The file is deleted by whoever asked for it.
-        let options = facts.options & !windows_sys::Wdk::Storage::FileSystem::FILE_DELETE_ON_CLOSE;
+        let OpenFacts { access, options, .. } = facts;
         let is_null =
             |null: nix::sys::stat::FileStat| (null.st_dev, null.st_ino) == (meta.device, meta.inode);
         if meta.sort() == Sort::Character && nix::sys::stat::stat(c"/dev/null").is_ok_and(is_null) {
-            return FileObject::null(self, fd, facts.access, options).map(Arc::new);
+            return Ok(Arc::new(FileObject::null(self, fd, access, options)));
         }
         if meta.mode & nix::libc::S_IFMT == nix::libc::S_IFSOCK {
-            return FileObject::socket(self, fd, facts.access, options);
+            return Ok(FileObject::socket(self, fd, access, options));
         }
-        FileObject::new(self, fd, meta.sort(), facts.access, options, claim).map(Arc::new)
+        let entry = shared.and_then(|(slot, hold)| Entry::receive((meta.device, meta.inode), slot, hold));
+        let object = FileObject::new(self, fd, meta.sort(), access, options, entry);
+        if let Some(entry) = object.entry().filter(|entry| entry.may_delete()) {
+            entry.bequeath(object.host_path().ok());
+        }
+        Ok(Arc::new(object))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading and writing, straight between the file and the guest's memory, which Linux checks: a range that
 //! the guest does not have gives `STATUS_ACCESS_VIOLATION`, never a fault.
 
-use super::lock::ByteRange;
+use super::lock::{ByteRange, check_host_locks};
 use super::meta::Sort;
 use super::object::FileObject;
 use crate::socket::Message;
@@ -279,16 +279,26 @@ impl FileObject {
 
     #[inline]
     fn check_locks(&self, len: usize, position: Position, write: bool) -> Result<()> {
-        let Some(node) = self.node() else { return Ok(()) };
-        let range = || {
-            let offset = match position {
-                Position::At(offset) => offset,
-                Position::Current => self.position().unwrap_or(0),
-                Position::End => self.query().map_or(0, |meta| meta.size),
-            };
-            ByteRange { offset, len: len as u64 }
+        let Some(entry) = self.entry() else { return Ok(()) };
+        match entry.locked() {
+            (false, false) => Ok(()),
+            (_, by_others) => self.check_locked(len, position, write, by_others),
+        }
+    }
+
+    #[cold]
+    fn check_locked(&self, len: usize, position: Position, write: bool, by_others: bool) -> Result<()> {
+        let Some(entry) = self.entry() else { return Ok(()) };
+        let offset = match position {
+            Position::At(offset) => offset,
+            Position::Current => self.position().unwrap_or(0),
+            Position::End => self.query().map_or(0, |meta| meta.size),
         };
-        node.locks.check_io(self.owner(), range, write)
+        let range = ByteRange { offset, len: len as u64 };
+        if let Some(list) = self.files().locks.find(entry.key()) {
+            list.check_io(self.owner(), range, write)?;
+        }
+        if by_others { check_host_locks(self.fd(), range, write) } else { Ok(()) }
     }
 
     /// The file position.
@@ -381,8 +391,11 @@ impl FileObject {
     /// `STATUS_LOCK_NOT_GRANTED`, `STATUS_INVALID_LOCK_RANGE`, `STATUS_INVALID_PARAMETER` for what is not a
     /// file.
     pub fn lock(&self, range: ByteRange, exclusive: bool, wait: bool) -> Result<()> {
-        let node = self.node().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
-        node.locks.lock(self.fd(), self.owner(), range, exclusive, wait)
+        let entry = self.entry().ok_or(Status(f::STATUS_INVALID_PARAMETER))?;
+        let list = self.files().locks.list(entry.key());
+        // Others look for locks once they know that there may be some.
+        entry.count_locks(1);
+        list.lock(self.fd(), self.owner(), range, exclusive, wait).inspect_err(|_| entry.count_locks(-1))
     }
 
     /// Unlocks exactly a range that this open has locked. Source: `UnlockFileEx`.
@@ -390,8 +403,11 @@ impl FileObject {
     /// # Errors
     /// `STATUS_RANGE_NOT_LOCKED`.
     pub fn unlock(&self, range: ByteRange) -> Result<()> {
-        let node = self.node().ok_or(Status(f::STATUS_RANGE_NOT_LOCKED))?;
-        node.locks.unlock(self.fd(), self.owner(), range)
+        let not_locked = Status(f::STATUS_RANGE_NOT_LOCKED);
+        let entry = self.entry().ok_or(not_locked)?;
+        self.files().locks.find(entry.key()).ok_or(not_locked)?.unlock(self.fd(), self.owner(), range)?;
+        entry.count_locks(-1);
+        Ok(())
     }
 }
 

@@ -1,15 +1,17 @@
 //! Byte-range locks: Windows' rules within the process, open-file-description locks towards other processes.
 //!
-//! Windows' locks are mandatory: another handle's reads and writes fail inside a locked range. Within this
-//! process that is so. Other processes see the locks as Linux record locks (fcntl(2), `F_OFD_SETLK`), which
-//! bind those who ask: every Transom process does, and so do Linux programs that lock.
+//! Windows' locks are mandatory: another handle's reads and writes fail inside a locked range. Other processes see the
+//! locks as Linux record locks (fcntl(2), `F_OFD_SETLK`), which end with their process and bind those who ask: every
+//! Transom process, also before it reads or writes where the session says that others have locked ranges of the file, and
+//! Linux programs that lock. Waiting for a lock of another process is Linux' own waiting.
 
+use super::share::FileKey;
 use crate::status::{Result, Status};
 use crate::wait::interrupt::{Reasons, interruptible};
 use nix::errno::Errno;
+use std::collections::HashMap;
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use windows_sys::Win32::Foundation as f;
 
 /// A range of bytes in a file.
@@ -38,10 +40,37 @@ struct Lock {
     exclusive: bool,
 }
 
-/// The locks of one file.
+/// The lists of the files that this process has locked ranges of.
+#[derive(Default)]
+pub(super) struct LockTable(Mutex<HashMap<FileKey, Arc<LockList>>>);
+
+impl LockTable {
+    fn lists(&self) -> MutexGuard<'_, HashMap<FileKey, Arc<LockList>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file's list, if it has one.
+    pub(super) fn find(&self, key: FileKey) -> Option<Arc<LockList>> {
+        self.lists().get(&key).cloned()
+    }
+
+    /// A file's list.
+    pub(super) fn list(&self, key: FileKey) -> Arc<LockList> {
+        self.lists().entry(key).or_default().clone()
+    }
+
+    /// Drops a file's list if nobody uses it.
+    pub(super) fn tidy(&self, key: FileKey) {
+        let mut lists = self.lists();
+        if lists.get(&key).is_some_and(|list| Arc::strong_count(list) == 1 && list.held().is_empty()) {
+            lists.remove(&key);
+        }
+    }
+}
+
+/// The locks of this process on one file.
 #[derive(Default)]
 pub(super) struct LockList {
-    any: AtomicBool,
     held: Mutex<Vec<Lock>>,
     freed: Condvar,
 }
@@ -71,7 +100,6 @@ impl LockList {
             held = self.freed.wait(held).unwrap_or_else(PoisonError::into_inner);
         }
         held.push(Lock { owner, range, exclusive });
-        self.any.store(true, Ordering::Release);
         drop(held);
         let kind = if exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
         let outcome = match set_host_lock(fd, range, kind, wait) {
@@ -98,7 +126,6 @@ impl LockList {
             return false;
         };
         held.remove(at);
-        self.any.store(!held.is_empty(), Ordering::Release);
         self.freed.notify_all();
         true
     }
@@ -122,29 +149,21 @@ impl LockList {
         Ok(())
     }
 
-    /// Releases everything that an owner holds, when its handle closes.
-    pub(super) fn release_all(&self, fd: BorrowedFd<'_>, owner: Owner) {
-        if !self.any.load(Ordering::Acquire) {
-            return;
-        }
+    /// Releases everything that an owner holds, when its handle closes; how much that was.
+    pub(super) fn release_all(&self, fd: BorrowedFd<'_>, owner: Owner) -> usize {
         let mut held = self.held();
         let gone: Vec<Lock> = held.extract_if(.., |lock| lock.owner == owner).collect();
-        self.any.store(!held.is_empty(), Ordering::Release);
         drop(held);
         self.freed.notify_all();
-        for lock in gone {
+        for lock in &gone {
             // The descriptor's own close releases what could not be released here.
             let _ = set_host_lock(fd, lock.range, libc::F_UNLCK, false);
         }
+        gone.len()
     }
 
     /// Checks that no other owner's lock stands against reading or writing a range.
-    #[inline]
-    pub(super) fn check_io(&self, owner: Owner, range: impl Fn() -> ByteRange, write: bool) -> Result<()> {
-        if !self.any.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let range = range();
+    pub(super) fn check_io(&self, owner: Owner, range: ByteRange, write: bool) -> Result<()> {
         let against = |lock: &Lock| {
             lock.range.overlaps(&range) && if lock.exclusive { lock.owner != owner } else { write }
         };
@@ -152,21 +171,35 @@ impl LockList {
     }
 }
 
-/// Sets a Linux lock on the part of the range that Linux can express.
+/// Checks that no Linux lock of another open stands against reading or writing a range.
+pub(super) fn check_host_locks(fd: BorrowedFd<'_>, range: ByteRange, write: bool) -> Result<()> {
+    let Some(mut lock) = host_lock(range, if write { libc::F_WRLCK } else { libc::F_RDLCK }) else {
+        return Ok(());
+    };
+    // SAFETY: the command reads and fills a `flock` structure, which `lock` is.
+    Errno::result(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) })?;
+    let free = i32::from(lock.l_type) == libc::F_UNLCK;
+    if free { Ok(()) } else { Err(Status(f::STATUS_FILE_LOCK_CONFLICT)) }
+}
+
+/// The part of a range that Linux can express, as a lock of this kind.
+fn host_lock(range: ByteRange, kind: i32) -> Option<libc::flock> {
+    let start = i64::try_from(range.offset).ok().filter(|_| range.len > 0)?;
+    // A length of 0 means "to the end of time".
+    let len = i64::try_from(range.len).ok().filter(|len| start.checked_add(*len).is_some()).unwrap_or(0);
+    #[expect(clippy::cast_possible_truncation, reason = "lock kinds are 0, 1 and 2")]
+    let l_type = kind as i16;
+    Some(libc::flock { l_type, l_whence: 0, l_start: start, l_len: len, l_pid: 0 })
+}
+
+/// Sets a Linux lock.
 fn set_host_lock(
     fd: BorrowedFd<'_>,
     range: ByteRange,
     kind: i32,
     wait: bool,
 ) -> core::result::Result<(), Errno> {
-    let Ok(start) = i64::try_from(range.offset) else { return Ok(()) };
-    if range.len == 0 {
-        return Ok(());
-    }
-    // A length of 0 means "to the end of time".
-    let len = i64::try_from(range.len).ok().filter(|len| start.checked_add(*len).is_some()).unwrap_or(0);
-    #[expect(clippy::cast_possible_truncation, reason = "lock kinds are 0, 1 and 2")]
-    let lock = libc::flock { l_type: kind as i16, l_whence: 0, l_start: start, l_len: len, l_pid: 0 };
+    let Some(lock) = host_lock(range, kind) else { return Ok(()) };
     let fd = fd.as_raw_fd();
     if !wait {
         // SAFETY: the command reads a `flock` structure, which `lock` is.

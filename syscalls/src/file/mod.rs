@@ -72,8 +72,8 @@ pub use volume::{Volume, serial_of};
 
 use crate::path::{Config, Namespace};
 use crate::status::Result;
+use lock::LockTable;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use share::ShareTable;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use windows_sys::Wdk::Storage::FileSystem as wdk;
@@ -83,7 +83,7 @@ use windows_sys::Win32::Storage::FileSystem as fs;
 pub struct Files {
     /// Paths.
     pub names: Namespace,
-    shares: ShareTable,
+    locks: LockTable,
 }
 
 /// What another process needs to have the same open file: with the descriptor, all there is to an inherited
@@ -104,7 +104,7 @@ impl Files {
     /// # Errors
     /// Those of [`Namespace::new`].
     pub fn new(config: &Config) -> Result<Arc<Self>> {
-        Ok(Arc::new(Self { names: Namespace::new(config)?, shares: ShareTable::default() }))
+        Ok(Arc::new(Self { names: Namespace::new(config)?, locks: LockTable::default() }))
     }
 
     /// Wraps a descriptor that this process was given: a standard stream, or one end of a pipe. Its access is
@@ -121,6 +121,7 @@ impl Files {
             _ => fs::FILE_GENERIC_READ,
         };
         let meta = meta::of_fd(fd.as_fd())?;
-        FileObject::new(self, fd, meta.sort(), access, wdk::FILE_SYNCHRONOUS_IO_NONALERT, None).map(Arc::new)
+        let options = wdk::FILE_SYNCHRONOUS_IO_NONALERT;
+        Ok(Arc::new(FileObject::new(self, fd, meta.sort(), access, options, None)))
     }
 }

@@ -11,7 +11,7 @@ use super::messages::Messages;
 use super::meta::{self, Sort};
 use super::notify::DirectoryWatch;
 use super::pending::PendingList;
-use super::share::{Claim, FileKey, Node};
+use super::share::Entry;
 use super::{Files, OpenFacts};
 use crate::named_pipe::Instance;
 use crate::object::{Kind, Object};
@@ -30,13 +30,6 @@ use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
-/// An open's entry in the share table.
-struct Entry {
-    key: FileKey,
-    node: Arc<Node>,
-    claim: Claim,
-}
-
 /// An open file. Source: `CreateFileW`, `NtCreateFile`.
 pub struct FileObject {
     files: Arc<Files>,
@@ -48,7 +41,6 @@ pub struct FileObject {
     options: u32,
     entry: Option<Entry>,
     completions: Completions,
-    delete_on_close: bool,
     /// The enumeration that queries of this directory handle go on with.
     scan: Mutex<Option<Arc<Find>>>,
     /// The watch for changes in this directory.
@@ -68,22 +60,16 @@ pub struct FileObject {
 }
 
 impl FileObject {
-    /// Wraps a descriptor; `claim` enters the file of that device and inode into the share table.
+    /// Wraps a descriptor, with its part in sharing.
     pub(super) fn new(
         files: &Arc<Files>,
         fd: OwnedFd,
         sort: Sort,
         access: u32,
         options: u32,
-        claim: Option<(FileKey, Claim)>,
-    ) -> Result<Self> {
-        let entry = match claim {
-            Some((key, claim)) if matches!(sort, Sort::Disk | Sort::Directory | Sort::Link) => {
-                Some(Entry { key, node: files.shares.enter(key, claim)?, claim })
-            }
-            _ => None,
-        };
-        Ok(Self {
+        entry: Option<Entry>,
+    ) -> Self {
+        Self {
             files: files.clone(),
             fd: ManuallyDrop::new(fd),
             sort,
@@ -92,7 +78,6 @@ impl FileObject {
             options,
             entry,
             completions: Completions::new(),
-            delete_on_close: options & wdk::FILE_DELETE_ON_CLOSE != 0,
             scan: Mutex::new(None),
             watching: Mutex::new(None),
             nowait: AtomicBool::new(false),
@@ -102,27 +87,26 @@ impl FileObject {
             pending: PendingList::default(),
             endpoint: OnceLock::new(),
             closed: AtomicBool::new(false),
-        })
+        }
     }
 
-    pub(super) fn null(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Result<Self> {
-        let mut object = Self::new(files, fd, Sort::Character, access, options, None)?;
+    pub(super) fn null(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Self {
+        let mut object = Self::new(files, fd, Sort::Character, access, options, None);
         object.is_null = true;
-        object.delete_on_close = false;
-        Ok(object)
+        object
     }
 
     /// One end of a new pipe.
-    pub(crate) fn pipe_end(files: &Arc<Files>, fd: OwnedFd, access: u32) -> Result<Arc<Self>> {
-        Self::new(files, fd, Sort::Pipe, access, wdk::FILE_SYNCHRONOUS_IO_NONALERT, None).map(Arc::new)
+    pub(crate) fn pipe_end(files: &Arc<Files>, fd: OwnedFd, access: u32) -> Arc<Self> {
+        Arc::new(Self::new(files, fd, Sort::Pipe, access, wdk::FILE_SYNCHRONOUS_IO_NONALERT, None))
     }
 
     /// An end of a named pipe: a socket.
-    pub(crate) fn socket(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Result<Arc<Self>> {
-        let mut this = Self::new(files, fd, Sort::Pipe, access, options, None)?;
+    pub(crate) fn socket(files: &Arc<Files>, fd: OwnedFd, access: u32, options: u32) -> Arc<Self> {
+        let mut this = Self::new(files, fd, Sort::Pipe, access, options, None);
         this.socket = true;
         this.messages = Messages::of(this.descriptor());
-        Ok(Arc::new(this))
+        Arc::new(this)
     }
 
     /// A socket of the program's; `make` gets a reference to the file.
@@ -132,10 +116,10 @@ impl FileObject {
         access: u32,
         options: u32,
         make: impl FnOnce(Weak<Self>) -> Socket,
-    ) -> Result<Arc<Self>> {
-        let this = Arc::new(Self::new(files, fd, Sort::Pipe, access, options, None)?);
+    ) -> Arc<Self> {
+        let this = Arc::new(Self::new(files, fd, Sort::Pipe, access, options, None));
         let _ = this.endpoint.set(Box::new(make(Arc::downgrade(&this))));
-        Ok(this)
+        this
     }
 
     /// What makes the file a socket of the program's, if it is one.
@@ -214,7 +198,7 @@ impl FileObject {
     #[must_use]
     pub fn facts(&self) -> OpenFacts {
         let all = fs::FILE_SHARE_READ | fs::FILE_SHARE_WRITE | fs::FILE_SHARE_DELETE;
-        let share = self.entry.as_ref().map_or(all, |entry| entry.claim.share());
+        let share = self.entry().map_or(all, |entry| entry.claim().share());
         OpenFacts { access: self.access, options: self.options, share }
     }
 
@@ -250,11 +234,6 @@ impl FileObject {
         self.sort == Sort::Character && !self.is_null && nix::unistd::isatty(self.fd()).unwrap_or(false)
     }
 
-    /// Takes back `FILE_DELETE_ON_CLOSE`, for an open that fails after all.
-    pub(super) fn keep_on_close(&mut self) {
-        self.delete_on_close = false;
-    }
-
     pub(super) fn completions(&self) -> &Completions {
         &self.completions
     }
@@ -284,8 +263,10 @@ impl FileObject {
         self.fd.as_raw_fd()
     }
 
-    pub(super) fn node(&self) -> Option<&Node> {
-        self.entry.as_ref().map(|entry| &*entry.node)
+    /// Its part in sharing, if it has any.
+    #[inline]
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        self.entry.as_ref()
     }
 
     /// Fails unless all of these rights were granted.
@@ -336,15 +317,21 @@ impl FileObject {
             socket.close();
         }
         let Some(entry) = &self.entry else { return };
-        entry.node.locks.release_all(self.fd(), self.owner());
-        if self.delete_on_close {
-            entry.node.set_delete_pending(true);
+        if entry.locked().0 {
+            self.release_locks(entry);
         }
-        if self.files.shares.leave(entry.key, &entry.node, entry.claim)
-            && let Err(status) = self.unlink()
-        {
-            log::warn!("a file marked for deletion could not be deleted: {status:?}");
-        }
+        entry.leave(|| {
+            if let Err(status) = self.unlink() {
+                log::warn!("a file marked for deletion could not be deleted: {status:?}");
+            }
+        });
+    }
+
+    fn release_locks(&self, entry: &Entry) {
+        let locks = &self.files.locks;
+        let released = locks.find(entry.key()).map_or(0, |list| list.release_all(self.fd(), self.owner()));
+        entry.count_locks(i32::try_from(released).map_or(i32::MIN, |n| -n));
+        locks.tidy(entry.key());
     }
 }
 

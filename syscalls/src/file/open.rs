@@ -4,9 +4,10 @@
 //! truncated before it is known that sharing and attributes allow it.
 
 use super::Files;
+use super::change::remove;
 use super::meta::{self, BasicChange, Meta, Sort};
 use super::object::FileObject;
-use super::share::Claim;
+use super::share::{Claim, Entry, check_delete, is_open};
 use crate::access;
 use crate::object::Kind;
 use crate::path::{Device, HostPath, Target};
@@ -199,7 +200,7 @@ impl Files {
     fn open_null(self: &Arc<Self>, request: &OpenRequest) -> Result<Arc<FileObject>> {
         let request = request.checked()?;
         let fd = open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
-        FileObject::null(self, fd, request.access, request.options).map(Arc::new)
+        Ok(Arc::new(FileObject::null(self, fd, request.access, request.options)))
     }
 
     /// Opens a host path. Returns the object and what was done (`FILE_OPENED` ...).
@@ -218,19 +219,34 @@ impl Files {
             }
             request.options |= wdk::FILE_DIRECTORY_FILE;
         }
+        loop {
+            match self.open_or_create(&mut path, request) {
+                // A killed process was to delete the file: now it has gone.
+                Err(Status(f::STATUS_RETRY)) => {}
+                Err(Status(f::STATUS_OBJECT_NAME_COLLISION)) if self.was_left_by_the_dead(&path) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn open_or_create(
+        self: &Arc<Self>,
+        path: &mut HostPath,
+        request: OpenRequest,
+    ) -> Result<(FileObject, u32)> {
         if request.disposition == wdk::FILE_CREATE {
-            return self.create_new(&mut path, request);
+            return self.create_new(path, request);
         }
         if request.access & MAXIMUM_ALLOWED != 0 {
-            return self.open_maximum(path, request);
+            return self.open_maximum(path.clone(), request);
         }
-        match self.open_existing(&mut path, request) {
+        match self.open_existing(path, request) {
             Err(Status(f::STATUS_OBJECT_NAME_NOT_FOUND))
                 if !matches!(request.disposition, wdk::FILE_OPEN | wdk::FILE_OVERWRITE) =>
             {
-                match self.create_new(&mut path, request) {
+                match self.create_new(path, request) {
                     // Somebody else was faster: then it exists.
-                    Err(Status(f::STATUS_OBJECT_NAME_COLLISION)) => self.open_existing(&mut path, request),
+                    Err(Status(f::STATUS_OBJECT_NAME_COLLISION)) => self.open_existing(path, request),
                     other => other,
                 }
             }
@@ -280,15 +296,15 @@ impl Files {
             _ => None,
         };
         check_kind(&meta, &request, overwrite.is_some())?;
-        let claim = Claim::new(
-            if overwrite.is_some() { request.access | fs::FILE_WRITE_DATA } else { request.access },
-            request.share,
-        );
-        let claim = Some(((meta.device, meta.inode), claim));
-        let mut object = FileObject::new(self, fd, meta.sort(), request.access, request.options, claim)?;
+        let access = if overwrite.is_some() { request.access | fs::FILE_WRITE_DATA } else { request.access };
+        let object = self.admit(fd, &meta, &request, access).inspect_err(|status| {
+            if status.0 == f::STATUS_RETRY {
+                self.delete_for_the_dead(path, &meta);
+            }
+        })?;
         let Some(done) = overwrite else { return Ok((object, action::FILE_OPENED)) };
         if let Err(status) = truncate(&object, &meta, &request) {
-            object.keep_on_close();
+            object.entry().into_iter().for_each(Entry::keep_on_close);
             return Err(status);
         }
         Ok((object, done))
@@ -310,15 +326,56 @@ impl Files {
         let fd = retry(|| open(path.as_c_str(), flags, mode))?;
         self.names.created(path.as_bytes());
         let meta = meta::of_fd(fd.as_fd())?;
-        let claim = Claim::new(request.access, request.share);
-        let claim = Some(((meta.device, meta.inode), claim));
-        let object = FileObject::new(self, fd, meta.sort(), request.access, request.options, claim)?;
+        let object = self.admit(fd, &meta, &request, request.access)?;
         let attributes = request.attributes & !(fs::FILE_ATTRIBUTE_ARCHIVE | fs::FILE_ATTRIBUTE_NORMAL);
         if attributes & !fs::FILE_ATTRIBUTE_READONLY & !fs::FILE_ATTRIBUTE_TEMPORARY != 0 {
             let change = BasicChange { attributes, ..BasicChange::default() };
             meta::change(&meta::proc_path(object.fd()), &meta, &change)?;
         }
         Ok((object, action::FILE_CREATED))
+    }
+}
+
+impl Files {
+    /// The object for what was opened, if it gets on with who has the file open.
+    fn admit(
+        self: &Arc<Self>,
+        fd: OwnedFd,
+        meta: &Meta,
+        request: &OpenRequest,
+        access: u32,
+    ) -> Result<FileObject> {
+        let shares = matches!(meta.sort(), Sort::Disk | Sort::Directory | Sort::Link);
+        let delete_on_close = request.has(wdk::FILE_DELETE_ON_CLOSE);
+        let claim = Claim::new(access, request.share);
+        let enter = || Entry::enter((meta.device, meta.inode), claim, delete_on_close);
+        let entry = shares.then(enter).transpose()?;
+        let object = FileObject::new(self, fd, meta.sort(), request.access, request.options, entry);
+        if delete_on_close && let Some(entry) = object.entry() {
+            entry.bequeath(object.host_path().ok());
+        }
+        Ok(object)
+    }
+
+    /// Whether a file that stands in the way of a new one was to be deleted by a process that was killed; then it is gone now.
+    fn was_left_by_the_dead(&self, path: &HostPath) -> bool {
+        let Ok(meta) = meta::of_path(path.as_c_str()) else { return false };
+        let left = check_delete(&meta) == Err(Status(f::STATUS_RETRY));
+        if left {
+            self.delete_for_the_dead(path, &meta);
+        }
+        left
+    }
+
+    /// Deletes a file that a killed process was to delete, if it could not say so any more (see `wills`).
+    fn delete_for_the_dead(&self, path: &HostPath, dead: &Meta) {
+        let same =
+            |meta: &Meta| (meta.device, meta.inode, meta.created) == (dead.device, dead.inode, dead.created);
+        if meta::of_path(path.as_c_str()).is_ok_and(|meta| same(&meta) && !is_open(&meta)) {
+            // What remains will be in the way, which whoever asked is told.
+            let _ = remove(path.as_c_str(), dead.is_directory());
+            self.names.removed(path.as_bytes());
+        }
     }
 }
 

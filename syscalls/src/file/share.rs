@@ -1,184 +1,141 @@
-//! Who has which file open in this process: share modes, pending deletion, and the file's byte-range locks.
+//! An open file's part in the session's table of opens: from the claim that lets it in to its withdrawal, and what it leaves
+//! for others to do should this process be killed.
 //!
-//! Files are known by device and inode, so two names of one file share a [`Node`]. The table is split so that
-//! opens of different files rarely meet on a lock; reading and writing never touch it. Share modes hold
-//! within the process only: another process is not kept out of a file (as with every Linux program), until
-//! the session shares these tables.
+//! Files are known by device and inode, so two names of one file are one. Reading and writing look at one word of the table.
 
-use super::lock::LockList;
-use crate::status::{Result, Status};
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use windows_sys::Win32::Foundation as f;
-use windows_sys::Win32::Storage::FileSystem as fs;
+use super::meta::Meta;
+use crate::session::Slot;
+use crate::session::opens::wills::{self, Will};
+pub(super) use crate::session::opens::{Claim, FileKey};
+use crate::session::opens::{Index, View, opens};
+use crate::status::Result;
+use std::ffi::CString;
+use std::os::fd::{OwnedFd, RawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Device and inode.
-pub(super) type FileKey = (u64, u64);
-
-/// What an open takes part in sharing with: the three classes of access, and which of them it lets others
-/// have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Claim {
-    access: [bool; 3],
-    share: [bool; 3],
-}
-
-impl Claim {
-    /// From an access mask and a share mode.
-    pub(super) fn new(access: u32, share: u32) -> Self {
-        let reads = access & (fs::FILE_READ_DATA | fs::FILE_EXECUTE) != 0;
-        let writes = access & (fs::FILE_WRITE_DATA | fs::FILE_APPEND_DATA) != 0;
-        let deletes = access & fs::DELETE != 0;
-        Self {
-            access: [reads, writes, deletes],
-            share: [fs::FILE_SHARE_READ, fs::FILE_SHARE_WRITE, fs::FILE_SHARE_DELETE]
-                .map(|bit| share & bit != 0),
-        }
-    }
-
-    /// The share mode.
-    pub(super) fn share(&self) -> u32 {
-        let bits = [fs::FILE_SHARE_READ, fs::FILE_SHARE_WRITE, fs::FILE_SHARE_DELETE];
-        bits.into_iter().zip(self.share).filter(|(_, on)| *on).map(|(bit, _)| bit).sum()
-    }
-
-    /// Opens that neither read, write nor delete take no part in sharing.
-    fn takes_part(&self) -> bool {
-        self.access != [false; 3]
-    }
-}
-
+/// What came to an open after it was entered.
 #[derive(Default)]
-struct State {
-    /// All opens, sharing or not.
-    opens: u32,
-    /// Opens that take part in sharing.
-    sharers: u32,
-    /// How many of them have each class of access.
-    holders: [u32; 3],
-    /// How many of them let others have it.
-    tolerant: [u32; 3],
-    delete_pending: bool,
+struct Later {
+    /// Its own slot, since it was passed on to or from another process.
+    slot: Option<Slot>,
+    /// Has the file deleted if this process is killed.
+    will: Option<Will>,
 }
 
-/// One open file of this process.
-#[derive(Default)]
-pub(super) struct Node {
-    state: Mutex<State>,
-    pub(super) locks: LockList,
+/// An open's entry in the table.
+pub(super) struct Entry {
+    view: &'static View,
+    index: Index,
+    key: FileKey,
+    claim: Claim,
+    later: Mutex<Later>,
 }
 
-impl Node {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the file disappears when its last handle closes.
-    pub(super) fn is_delete_pending(&self) -> bool {
-        self.state().delete_pending
-    }
-
-    pub(super) fn set_delete_pending(&self, on: bool) {
-        self.state().delete_pending = on;
-    }
+/// Checks that a file may be deleted or replaced by name, without opening it.
+///
+/// # Errors
+/// `STATUS_SHARING_VIOLATION` if someone has it open without `FILE_SHARE_DELETE`, `STATUS_DELETE_PENDING`; `STATUS_RETRY` if it
+/// is gone by now.
+pub(super) fn check_delete(meta: &Meta) -> Result<()> {
+    opens()?.check_delete((meta.device, meta.inode))
 }
 
-const SHARDS: usize = 16;
-
-/// Inode numbers need no protection against chosen keys.
-#[derive(Default)]
-struct KeyHasher(u64);
-
-impl Hasher for KeyHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&b| self.write_u64(u64::from(b)));
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = (self.0.rotate_left(32) ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
+/// Whether anybody has a file open.
+pub(super) fn is_open(meta: &Meta) -> bool {
+    opens().is_ok_and(|view| view.is_open((meta.device, meta.inode)))
 }
 
-type Nodes = HashMap<FileKey, Arc<Node>, BuildHasherDefault<KeyHasher>>;
-
-/// All open files of a process.
-#[derive(Default)]
-pub(super) struct ShareTable {
-    shards: [Mutex<Nodes>; SHARDS],
-}
-
-impl ShareTable {
-    fn shard(&self, key: FileKey) -> MutexGuard<'_, Nodes> {
-        #[expect(clippy::cast_possible_truncation, reason = "reduced to the number of shards")]
-        let index = (key.1 % SHARDS as u64) as usize;
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+impl Entry {
+    fn new(view: &'static View, index: Index, key: FileKey, claim: Claim, slot: Option<Slot>) -> Self {
+        Self { view, index, key, claim, later: Mutex::new(Later { slot, will: None }) }
     }
 
     /// Enters an open.
     ///
     /// # Errors
-    /// `STATUS_SHARING_VIOLATION` if it and the opens there are do not tolerate each other,
-    /// `STATUS_DELETE_PENDING`.
-    pub(super) fn enter(&self, key: FileKey, claim: Claim) -> Result<Arc<Node>> {
-        let mut shard = self.shard(key);
-        let node = shard.entry(key).or_default().clone();
-        let mut state = node.state();
-        if state.delete_pending {
-            return Err(Status(f::STATUS_DELETE_PENDING));
-        }
-        if claim.takes_part() {
-            let conflict = (0..3).any(|class| {
-                (claim.access[class] && state.tolerant[class] < state.sharers)
-                    || (state.holders[class] > 0 && !claim.share[class])
-            });
-            if conflict {
-                return Err(Status(f::STATUS_SHARING_VIOLATION));
-            }
-            state.sharers += 1;
-            for class in 0..3 {
-                state.holders[class] += u32::from(claim.access[class]);
-                state.tolerant[class] += u32::from(claim.share[class]);
-            }
-        }
-        state.opens += 1;
-        drop(state);
-        Ok(node)
+    /// `STATUS_SHARING_VIOLATION` if it and the opens there are do not tolerate each other, `STATUS_DELETE_PENDING`,
+    /// `STATUS_INSUFFICIENT_RESOURCES`; `STATUS_RETRY` if the file was deleted meanwhile.
+    pub(super) fn enter(key: FileKey, claim: Claim, delete_on_close: bool) -> Result<Self> {
+        let view = opens()?;
+        Ok(Self::new(view, view.enter(key, claim, delete_on_close)?, key, claim, None))
     }
 
-    /// Withdraws an open; returns whether it was the last of a file to be deleted.
-    pub(super) fn leave(&self, key: FileKey, node: &Node, claim: Claim) -> bool {
-        let mut shard = self.shard(key);
-        let mut state = node.state();
-        if claim.takes_part() {
-            state.sharers -= 1;
-            for class in 0..3 {
-                state.holders[class] -= u32::from(claim.access[class]);
-                state.tolerant[class] -= u32::from(claim.share[class]);
-            }
-        }
-        state.opens -= 1;
-        if state.opens > 0 {
-            return false;
-        }
-        shard.remove(&key);
-        state.delete_pending
+    /// The entry of an open that another process has passed on: by the slot that it shared the open by, and the descriptor
+    /// that holds the slot. `None` if there is no such open.
+    pub(super) fn receive(key: FileKey, slot: u32, hold: OwnedFd) -> Option<Self> {
+        let view = opens().ok()?;
+        let (slot, kind) = Slot::inherited(slot, hold).ok()?;
+        let (index, claim) = view.shared(&slot, kind, key)?;
+        Some(Self::new(view, index, key, claim, Some(slot)))
     }
 
-    /// Checks that a file may be deleted or replaced by name, without opening it.
-    ///
-    /// # Errors
-    /// `STATUS_SHARING_VIOLATION` if someone has it open without `FILE_SHARE_DELETE`,
-    /// `STATUS_DELETE_PENDING`.
-    pub(super) fn check_delete(&self, key: FileKey) -> Result<()> {
-        let Some(node) = self.shard(key).get(&key).cloned() else { return Ok(()) };
-        let state = node.state();
-        match (state.delete_pending, state.tolerant[2] < state.sharers) {
-            (true, _) => Err(Status(f::STATUS_DELETE_PENDING)),
-            (_, true) => Err(Status(f::STATUS_SHARING_VIOLATION)),
-            _ => Ok(()),
+    /// What another process needs for [`Self::receive`]; `None` where processes do not share.
+    pub(super) fn pass(&self) -> Option<(u32, RawFd)> {
+        let mut later = self.later();
+        if later.slot.is_none() {
+            later.slot = self.view.share(self.index, self.key);
         }
+        let slot = later.slot.as_ref()?;
+        Some((slot.index(), slot.descriptor()?))
+    }
+
+    fn later(&self) -> MutexGuard<'_, Later> {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn key(&self) -> FileKey {
+        self.key
+    }
+
+    pub(super) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// Withdraws the open; calls `delete` if it was the last of a file to be deleted, in any process.
+    pub(super) fn leave(&self, delete: impl FnOnce()) {
+        let Later { mut slot, will } = core::mem::take(&mut *self.later());
+        if !slot.as_mut().is_some_and(Slot::let_go) {
+            self.view.leave(self.index, self.key, slot.as_ref(), delete);
+        }
+        // Only now: until then the file would remain if this process were killed.
+        drop(will);
+    }
+
+    /// Whether the file may be deleted when this open closes.
+    pub(super) fn may_delete(&self) -> bool {
+        self.view.may_delete(self.index)
+    }
+
+    /// Has the file deleted if this process is killed: its path now, `None` to have it stay.
+    pub(super) fn bequeath(&self, path: Option<CString>) {
+        let will = path.and_then(|path| wills::write(&path));
+        // One that was there is voided.
+        self.later().will = will;
+    }
+
+    /// Whether the file disappears when its last handle closes.
+    pub(super) fn is_delete_pending(&self) -> bool {
+        self.view.is_delete_pending(self.index)
+    }
+
+    pub(super) fn set_delete_pending(&self, on: bool) {
+        self.view.set_delete_pending(self.key, on);
+    }
+
+    /// Takes back `FILE_DELETE_ON_CLOSE`, for an open that fails after all.
+    pub(super) fn keep_on_close(&self) {
+        self.view.keep_on_close(self.index, self.key);
+        self.bequeath(None);
+    }
+
+    /// Counts ranges that are locked through this open: before they are, and after they are unlocked.
+    pub(super) fn count_locks(&self, change: i32) {
+        self.view.count_locks(self.index, self.key, change);
+    }
+
+    /// Whether ranges of the file are locked: through this open, and through others.
+    #[inline]
+    pub(super) fn locked(&self) -> (bool, bool) {
+        self.view.locked(self.index)
     }
 }

@@ -1,5 +1,6 @@
 //! Files in real directories.
 
+use super::share::Entry;
 use super::*;
 use crate::status::Status;
 use std::fs as host;
@@ -428,11 +429,18 @@ fn open_files_can_be_handed_on() {
         (fs::FILE_GENERIC_READ, fs::FILE_SHARE_READ)
     );
     let fd = file.fd().try_clone_to_owned().expect("a descriptor");
-    fails(x.files.adopt(fd, facts), f::STATUS_SHARING_VIOLATION);
-    let fd = file.fd().try_clone_to_owned().expect("a descriptor");
-    let other =
-        Files::new(&Config::default()).expect("another process's").adopt(fd, facts).expect("the file");
-    assert_eq!(other.position(), Ok(3));
+    let (slot, hold) = file.entry().and_then(Entry::pass).expect("a session");
+    // SAFETY: the descriptor belongs to the entry, which is alive.
+    let hold =
+        unsafe { std::os::fd::BorrowedFd::borrow_raw(hold) }.try_clone_to_owned().expect("a descriptor");
+    let files = Files::new(&Config::default()).expect("another process's");
+    let other = files.adopt(fd, facts, Some((slot, hold))).expect("the file");
+    assert_eq!((other.position(), other.facts()), (Ok(3), facts));
+    drop(file);
+    // The open goes on until both have closed it.
+    fails(x.write(r"D:\f"), f::STATUS_SHARING_VIOLATION);
+    drop(other);
+    assert!(x.write(r"D:\f").is_ok());
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn key(name: &[u16]) -> Result<Vec<u16>> {
 }
 
 /// The object of this process for a slot that was found, made anew if there is none.
-fn object_for<T: InSession>(table: &Locked<'_>, index: u32) -> Result<Arc<T>> {
+fn object_for<T: InSession>(table: &Locked, index: u32) -> Result<Arc<T>> {
     let data = table.session.data(index);
     if data.kind.load(core::sync::atomic::Ordering::Relaxed) != T::KIND as u32 {
         return Err(Status(f::STATUS_OBJECT_TYPE_MISMATCH));

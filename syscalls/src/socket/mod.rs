@@ -197,7 +197,7 @@ impl Files {
         let access = fs::FILE_GENERIC_READ | fs::FILE_GENERIC_WRITE;
         let options = if overlapped { 0 } else { wdk::FILE_SYNCHRONOUS_IO_NONALERT };
         let raw = fd.as_raw_fd();
-        FileObject::endpoint_file(self, fd, access, options, |file| Socket {
+        Ok(FileObject::endpoint_file(self, fd, access, options, |file| Socket {
             file,
             fd: raw,
             family,
@@ -215,7 +215,7 @@ impl Files {
             connected_at: std::sync::atomic::AtomicU64::new(0),
             selects: AtomicBool::new(false),
             queue: Mutex::default(),
-        })
+        }))
     }
 
     /// Makes a socket of what a parent passed.
