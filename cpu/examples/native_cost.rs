@@ -135,7 +135,7 @@ fn leaves(engine: &dyn transom_cpu::engine::Engine) {
     let time = |emit: LeafFn, calls: u32, args: [u32; 3]| {
         let leaf = map(0x1000);
         let code = emit(engine.machine(), 0, leaf).expect("a leaf");
-        transom_cpu::mem::copy_out(leaf, &code).expect("guest memory");
+        transom_cpu::mem::copy_out(leaf, &code.code).expect("guest memory");
         let run = assemble(if wide { 64 } else { 32 }, |c| {
             let mut again = c.create_label();
             if wide {

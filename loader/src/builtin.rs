@@ -21,6 +21,10 @@ pub trait BuiltinDll: Send + Sync {
     /// The same by ordinal.
     fn by_ordinal(&self, ordinal: u16) -> Option<u64>;
 
+    /// The functions of its image that have unwind data, as x86-64's `RUNTIME_FUNCTION`s: where in the image the sorted table
+    /// begins, and how many there are. It grows as functions are written.
+    fn functions(&self) -> (u32, u32);
+
     /// The name of the export at, or next below, a guest address inside the image.
     fn symbol_at(&self, address: u64) -> Option<&str>;
 }

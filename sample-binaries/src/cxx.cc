@@ -27,7 +27,13 @@ static void thrower(int depth)
     if (depth == 0) throw counted(42);
     thrower(depth - 1);
 }
-[[maybe_unused]] static int compare(const void *, const void *) { throw 5; }
+static int left;
+[[maybe_unused]] static int compare(const void *a, const void *b)
+{
+    counted local(left);
+    if (!left--) throw 5;
+    return *(const int *)a - *(const int *)b;
+}
 
 int main()
 {
@@ -44,9 +50,14 @@ int main()
     try { throw 1.5; } catch (int) { got = 0; } catch (...) { got = 9; }
     CHECK_INT("caught by ...", got, 9);
 #if !defined(__i386__) /* GCC's unwinder for x86 reads tables, which a DLL by another compiler has not */
-    int v[2] = {2, 1};
-    try { qsort(v, 2, sizeof *v, compare); got = 0; } catch (int n) { got = n; }
-    CHECK_INT("through the runtime's frames", got, 5);
+    int v[100], through = 0;
+    for (int i = 0; i < 300; i++) {
+        for (int j = 0; j < 100; j++) v[j] = j * 37 % 100;
+        left = i;
+        try { qsort(v, 100, sizeof *v, compare); } catch (int n) { through += n; }
+    }
+    CHECK_INT("through the runtime's frames", through, 1500);
+    CHECK_INT("destroyed on the way", alive, 0);
 #endif
     base *b = new both;
     CHECK_INT("virtual", b->id(), 3);

@@ -3,10 +3,10 @@
 
 use iced_x86::code_asm::{CodeAssembler, dword_ptr, eax, ebx, ecx, edi, edx, esp, qword_ptr};
 
-use super::{Built, emit};
+use super::{Built, Leaf, emit};
 use crate::machine::Machine;
 
-fn x86(machine: Machine, at: u64, build: impl FnOnce(&mut CodeAssembler) -> Built) -> Option<Vec<u8>> {
+fn x86(machine: Machine, at: u64, build: impl FnOnce(&mut CodeAssembler) -> Built) -> Option<Leaf> {
     if machine != Machine::I386 {
         return None;
     }
@@ -14,7 +14,7 @@ fn x86(machine: Machine, at: u64, build: impl FnOnce(&mut CodeAssembler) -> Buil
 }
 
 /// `InterlockedIncrement`.
-pub fn interlocked_increment(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn interlocked_increment(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     x86(machine, at, |a| {
         a.mov(ecx, dword_ptr(esp + 4))?;
         a.mov(eax, 1)?;
@@ -25,7 +25,7 @@ pub fn interlocked_increment(machine: Machine, _slow: u64, at: u64) -> Option<Ve
 }
 
 /// `InterlockedDecrement`.
-pub fn interlocked_decrement(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn interlocked_decrement(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     x86(machine, at, |a| {
         a.mov(ecx, dword_ptr(esp + 4))?;
         a.mov(eax, -1)?;
@@ -36,7 +36,7 @@ pub fn interlocked_decrement(machine: Machine, _slow: u64, at: u64) -> Option<Ve
 }
 
 /// `InterlockedExchange`, `InterlockedExchangePointer`.
-pub fn interlocked_exchange(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn interlocked_exchange(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     x86(machine, at, |a| {
         a.mov(ecx, dword_ptr(esp + 4))?;
         a.mov(eax, dword_ptr(esp + 8))?;
@@ -46,7 +46,7 @@ pub fn interlocked_exchange(machine: Machine, _slow: u64, at: u64) -> Option<Vec
 }
 
 /// `InterlockedExchangeAdd`.
-pub fn interlocked_exchange_add(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn interlocked_exchange_add(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     x86(machine, at, |a| {
         a.mov(ecx, dword_ptr(esp + 4))?;
         a.mov(eax, dword_ptr(esp + 8))?;
@@ -56,7 +56,7 @@ pub fn interlocked_exchange_add(machine: Machine, _slow: u64, at: u64) -> Option
 }
 
 /// `InterlockedCompareExchange`, `InterlockedCompareExchangePointer`.
-pub fn interlocked_compare_exchange(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn interlocked_compare_exchange(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     x86(machine, at, |a| {
         a.mov(ecx, dword_ptr(esp + 4))?;
         a.mov(edx, dword_ptr(esp + 8))?;
@@ -67,7 +67,7 @@ pub fn interlocked_compare_exchange(machine: Machine, _slow: u64, at: u64) -> Op
 }
 
 /// `InterlockedCompareExchange64`.
-pub fn interlocked_compare_exchange_64(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn interlocked_compare_exchange_64(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     x86(machine, at, |a| {
         a.push(ebx)?;
         a.push(edi)?;

@@ -12,7 +12,7 @@ use iced_x86::code_asm::{
     ymm0, ymm1, ymm2, ymm3, ymm4, ymm5, ymmword_ptr,
 };
 
-use super::{Built, emit};
+use super::{Built, Leaf, emit};
 use crate::machine::Machine;
 
 /// Copies of more bytes bypass the caches: about what fits beside other data in a last-level cache.
@@ -211,7 +211,7 @@ macro_rules! move_all {
 }
 
 /// `memmove`, `memcpy`, cdecl: returns the destination.
-pub fn memmove(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn memmove(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -230,7 +230,7 @@ pub fn memmove(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
 }
 
 /// `RtlMoveMemory`, `RtlCopyMemory`: as [`memmove`], but stdcall on x86.
-pub fn rtl_move_memory(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn rtl_move_memory(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     if machine != Machine::I386 {
         return memmove(machine, slow, at);
     }
@@ -354,7 +354,7 @@ macro_rules! fill_all {
 }
 
 /// `memset`, cdecl: returns the destination.
-pub fn memset(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn memset(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -451,7 +451,7 @@ macro_rules! order {
 pub(super) use order;
 
 /// `memcmp`, cdecl.
-pub fn memcmp(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn memcmp(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -506,7 +506,7 @@ macro_rules! find_byte {
 }
 
 /// `memchr`, cdecl.
-pub fn memchr(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn memchr(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,

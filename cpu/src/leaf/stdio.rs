@@ -9,7 +9,7 @@ use iced_x86::code_asm::{
     rax, rcx, rdx,
 };
 
-use super::{Built, emit};
+use super::{Built, Leaf, emit};
 use crate::machine::Machine;
 
 /// Set in `PEB.CrossProcessFlags` when the process makes its second thread: a bit that Windows has no use for.
@@ -47,7 +47,7 @@ fn check_i386(a: &mut CodeAssembler, stream: AsmRegister32, wanted: i32, slow: u
 }
 
 /// `fgetc`, `getc`.
-pub fn fgetc(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn fgetc(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -80,7 +80,7 @@ pub fn fgetc(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
 }
 
 /// `fputc`, `putc`.
-pub fn fputc(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn fputc(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,

@@ -8,7 +8,7 @@ use iced_x86::code_asm::{
 };
 
 use super::memory::{has_avx2, order};
-use super::{Built, emit};
+use super::{Built, Leaf, emit};
 use crate::machine::Machine;
 
 /// Offset in a page above which an unaligned 16-byte load may reach the next.
@@ -119,7 +119,7 @@ macro_rules! length8 {
 }
 
 /// `strlen`.
-pub fn strlen(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn strlen(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -166,7 +166,7 @@ macro_rules! length16 {
 }
 
 /// `wcslen`. A string at an odd address goes to the shim.
-pub fn wcslen(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn wcslen(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -285,7 +285,7 @@ fn amd64_prologue(a: &mut CodeAssembler) -> Built {
     a.mov(rdx, rcx)
 }
 
-fn compare_bytes(machine: Machine, at: u64, limited: bool) -> Option<Vec<u8>> {
+fn compare_bytes(machine: Machine, at: u64, limited: bool) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -303,17 +303,17 @@ fn compare_bytes(machine: Machine, at: u64, limited: bool) -> Option<Vec<u8>> {
 }
 
 /// `strcmp`.
-pub fn strcmp(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn strcmp(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     compare_bytes(machine, at, false)
 }
 
 /// `strncmp`.
-pub fn strncmp(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn strncmp(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     compare_bytes(machine, at, true)
 }
 
 /// `wcscmp`.
-pub fn wcscmp(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn wcscmp(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -385,7 +385,7 @@ macro_rules! find_first {
 }
 
 /// `strchr`.
-pub fn strchr(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn strchr(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     use iced_x86::code_asm::{bl, r9b};
     emit(
         machine,
@@ -462,7 +462,7 @@ macro_rules! find_last {
 }
 
 /// `strrchr`.
-pub fn strrchr(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn strrchr(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -522,7 +522,7 @@ macro_rules! copy_string {
 }
 
 /// `strcpy`: returns the destination.
-pub fn strcpy(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn strcpy(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     use iced_x86::code_asm::{bl, r10b};
     emit(
         machine,
@@ -543,7 +543,7 @@ pub fn strcpy(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
 }
 
 /// `wcscpy`: returns the destination.
-pub fn wcscpy(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn wcscpy(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     use iced_x86::code_asm::{bx, r10w};
     emit(
         machine,
@@ -564,7 +564,7 @@ pub fn wcscpy(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
 }
 
 /// `abs`, `labs` (32 bits on both machines).
-pub fn abs(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn abs(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     let body = |a: &mut CodeAssembler| {
         a.mov(edx, eax)?;
         a.sar(edx, 31)?;

@@ -15,7 +15,7 @@
 use iced_x86::code_asm::{CodeAssembler, al, dword_ptr, eax, ecx, edx, esp, qword_ptr, r8d, rax, rcx, rdx};
 
 use super::stdio::{CROSS_PROCESS_FLAGS, MANY_THREADS};
-use super::{Built, emit};
+use super::{Built, Leaf, emit};
 use crate::machine::Machine;
 
 /// `LockCount` of a critical section that nobody holds.
@@ -28,7 +28,7 @@ pub const EXCLUSIVE: u32 = 1 << 31;
 const EXCLUSIVE_OR_PARKED: u32 = 3 << 30;
 
 /// `EnterCriticalSection`, `RtlEnterCriticalSection`. The return value 0 is the NTSTATUS of the latter.
-pub fn enter_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn enter_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -46,7 +46,7 @@ pub fn enter_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Ve
 }
 
 /// `TryEnterCriticalSection`, `RtlTryEnterCriticalSection`: TRUE if it is ours now; the shim decides otherwise.
-pub fn try_enter_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn try_enter_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -130,7 +130,7 @@ fn enter32(a: &mut CodeAssembler, slow: u64) -> Built {
 }
 
 /// `LeaveCriticalSection`, `RtlLeaveCriticalSection`.
-pub fn leave_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn leave_critical_section(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(machine, at, |a| leave64(a, slow), |a| leave32(a, slow))
 }
 
@@ -200,7 +200,7 @@ fn leave32(a: &mut CodeAssembler, slow: u64) -> Built {
 }
 
 /// Takes the word at rcx / the first argument from `from` to `to`, or goes to the shim. Leaves the argument where it was.
-fn exchange_word(machine: Machine, at: u64, slow: u64, from: u32, to: u32, result: bool) -> Option<Vec<u8>> {
+fn exchange_word(machine: Machine, at: u64, slow: u64, from: u32, to: u32, result: bool) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -230,7 +230,7 @@ fn exchange_word(machine: Machine, at: u64, slow: u64, from: u32, to: u32, resul
 
 /// Adds `by` to the share count of the word at rcx / the first argument while no bit above the count is set, or goes to
 /// the shim. Leaves the argument where it was.
-fn change_shares(machine: Machine, at: u64, slow: u64, by: i32, result: bool) -> Option<Vec<u8>> {
+fn change_shares(machine: Machine, at: u64, slow: u64, by: i32, result: bool) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -267,31 +267,31 @@ fn change_shares(machine: Machine, at: u64, slow: u64, by: i32, result: bool) ->
 }
 
 /// `AcquireSRWLockExclusive`, `RtlAcquireSRWLockExclusive`.
-pub fn acquire_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn acquire_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     exchange_word(machine, at, slow, 0, EXCLUSIVE, false)
 }
 
 /// `TryAcquireSRWLockExclusive`, `RtlTryAcquireSRWLockExclusive`.
-pub fn try_acquire_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn try_acquire_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     exchange_word(machine, at, slow, 0, EXCLUSIVE, true)
 }
 
 /// `ReleaseSRWLockExclusive`, `RtlReleaseSRWLockExclusive`.
-pub fn release_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn release_srw_lock_exclusive(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     exchange_word(machine, at, slow, EXCLUSIVE, 0, false)
 }
 
 /// `AcquireSRWLockShared`, `RtlAcquireSRWLockShared`.
-pub fn acquire_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn acquire_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     change_shares(machine, at, slow, 1, false)
 }
 
 /// `TryAcquireSRWLockShared`, `RtlTryAcquireSRWLockShared`.
-pub fn try_acquire_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn try_acquire_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     change_shares(machine, at, slow, 1, true)
 }
 
 /// `ReleaseSRWLockShared`, `RtlReleaseSRWLockShared`.
-pub fn release_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn release_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     change_shares(machine, at, slow, -1, false)
 }

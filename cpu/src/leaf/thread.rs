@@ -7,14 +7,14 @@ use std::sync::OnceLock;
 
 use iced_x86::code_asm::{dword_ptr, eax, ecx, edx, esp, qword_ptr, rax, rcx, rdx};
 
-use super::emit;
+use super::{Leaf, emit};
 use crate::machine::Machine;
 
 /// TLS slots in the TEB itself; the rest are in an array that the shim allocates.
 const SLOTS: u32 = 64;
 
 /// `GetLastError`, `RtlGetLastWin32Error`.
-pub fn get_last_error(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_last_error(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -30,7 +30,7 @@ pub fn get_last_error(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> 
 }
 
 /// `SetLastError`, `RtlSetLastWin32Error`.
-pub fn set_last_error(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn set_last_error(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -47,7 +47,7 @@ pub fn set_last_error(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> 
 }
 
 /// `GetCurrentThreadId`.
-pub fn get_current_thread_id(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_current_thread_id(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -63,7 +63,7 @@ pub fn get_current_thread_id(machine: Machine, _slow: u64, at: u64) -> Option<Ve
 }
 
 /// `GetCurrentProcessId`.
-pub fn get_current_process_id(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_current_process_id(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -78,7 +78,7 @@ pub fn get_current_process_id(machine: Machine, _slow: u64, at: u64) -> Option<V
     )
 }
 
-fn constant(machine: Machine, at: u64, value: i32) -> Option<Vec<u8>> {
+fn constant(machine: Machine, at: u64, value: i32) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -94,17 +94,17 @@ fn constant(machine: Machine, at: u64, value: i32) -> Option<Vec<u8>> {
 }
 
 /// `GetCurrentProcess`: the pseudo handle -1.
-pub fn get_current_process(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_current_process(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     constant(machine, at, -1)
 }
 
 /// `GetCurrentThread`: the pseudo handle -2.
-pub fn get_current_thread(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_current_thread(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     constant(machine, at, -2)
 }
 
 /// `GetProcessHeap`.
-pub fn get_process_heap(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_process_heap(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -122,7 +122,7 @@ pub fn get_process_heap(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>
 }
 
 /// `TlsGetValue`: sets the last error to success for the slots in the TEB; the others go to the shim.
-pub fn tls_get_value(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn tls_get_value(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -146,7 +146,7 @@ pub fn tls_get_value(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
 }
 
 /// `TlsSetValue`: as [`tls_get_value`], returns TRUE.
-pub fn tls_set_value(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn tls_set_value(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -215,7 +215,7 @@ pub fn decode(machine: Machine, pointer: u64) -> u64 {
 }
 
 /// `EncodePointer`, `RtlEncodePointer`, `EncodeSystemPointer`.
-pub fn encode_pointer(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn encode_pointer(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     let cookie = cookie();
     let by = rotation(cookie, machine);
     emit(
@@ -237,7 +237,7 @@ pub fn encode_pointer(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> 
 }
 
 /// `DecodePointer`, `RtlDecodePointer`, `DecodeSystemPointer`.
-pub fn decode_pointer(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn decode_pointer(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     let cookie = cookie();
     let by = rotation(cookie, machine);
     emit(

@@ -4,7 +4,7 @@
 
 use iced_x86::code_asm::{dword_ptr, eax, ecx, edx, esp, qword_ptr, rax, rcx};
 
-use super::emit;
+use super::{Leaf, emit};
 use crate::machine::Machine;
 
 const MULTIPLIER: u32 = 0x7FFE_0004;
@@ -12,7 +12,7 @@ const SYSTEM_TIME: u32 = 0x7FFE_0014;
 const TICKS: u32 = 0x7FFE_0320;
 
 /// `GetTickCount64`: ticks x multiplier / 2^24 milliseconds.
-pub fn get_tick_count_64(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_tick_count_64(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
@@ -49,7 +49,7 @@ pub fn get_tick_count_64(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8
 }
 
 /// `GetTickCount`: the low half of [`get_tick_count_64`].
-pub fn get_tick_count(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_tick_count(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     match machine {
         Machine::I386 => get_tick_count_64(machine, slow, at),
         _ => emit(
@@ -69,7 +69,7 @@ pub fn get_tick_count(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
 }
 
 /// `GetSystemTimeAsFileTime`: 100 ns units since 1601, as of the last tick.
-pub fn get_system_time_as_file_time(machine: Machine, _slow: u64, at: u64) -> Option<Vec<u8>> {
+pub fn get_system_time_as_file_time(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,

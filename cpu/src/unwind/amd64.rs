@@ -3,8 +3,10 @@
 //!
 //! [`plan`] has what a step does in a function's body, worked out once and kept by who walks the same frames again.
 
+mod describe;
 mod plan;
 
+pub use describe::describe;
 pub use plan::Plan;
 
 use super::{Function, Handler, HandlerKind, Places, Step};

@@ -1,6 +1,9 @@
 //! A host for engine tests: guest memory below 2 GiB, a thread block, and a fault handler that each test sets.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod leaf;
+
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 

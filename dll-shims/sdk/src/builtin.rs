@@ -11,7 +11,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::frame::Frame;
-use transom_cpu::leaf::LeafFn;
+use transom_cpu::leaf::{LeafFn, LeafFrame};
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
 use transom_cpu::thunk::{Bound, THUNK_SIZE};
@@ -25,8 +25,12 @@ use crate::cx::Cx;
 use crate::process::Process;
 use crate::shim::{Dll, Shim, Target};
 
-/// Room for leaf stubs in bytes.
-const LEAF_ROOM: u64 = 0x4000;
+/// Room for leaf stubs in bytes. It begins with the table of those that have unwind data.
+const LEAF_ROOM: u64 = 0x6000;
+
+/// The most leaf stubs of an image that have unwind data, and the bytes of an entry (x86-64's `RUNTIME_FUNCTION`).
+const MAX_FUNCTIONS: u32 = 16;
+const FUNCTION_SIZE: u32 = 12;
 
 /// A built-in DLL in guest memory.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub(crate) struct BuiltinImage {
     first: u32,
     leaves_at: u64,
     data_at: u64,
+    /// Leaf stubs that have unwind data.
+    functions: AtomicU32,
     state: Mutex<State>,
     /// Addresses by export, 0 where not bound yet.
     bound: OnceLock<Box<[AtomicU64]>>,
@@ -90,6 +96,7 @@ impl BuiltinImage {
             first,
             leaves_at: range.base + leaves_at,
             data_at: range.base + data_at,
+            functions: AtomicU32::new(0),
             state: Mutex::default(),
             bound: OnceLock::new(),
             recent: [const { AtomicU16::new(0) }; RECENT],
@@ -232,12 +239,13 @@ impl BuiltinImage {
     /// Takes room in the leaf area, which becomes writable and executable with its first piece.
     fn leaf_room(&self, state: &mut State, size: u64) -> Option<u64> {
         let size = size.next_multiple_of(16);
+        if state.leaf_used == 0 {
+            self.process.memory.protect(self.leaves_at, LEAF_ROOM, PAGE_EXECUTE_READWRITE).ok()?;
+            state.leaf_used = u64::from(MAX_FUNCTIONS * FUNCTION_SIZE);
+        }
         if state.leaf_used + size > LEAF_ROOM {
             log::debug!("{}: no room for more leaf stubs", self.dll.name);
             return None;
-        }
-        if state.leaf_used == 0 {
-            self.process.memory.protect(self.leaves_at, LEAF_ROOM, PAGE_EXECUTE_READWRITE).ok()?;
         }
         state.leaf_used += size;
         Some(self.leaves_at + state.leaf_used - size)
@@ -247,10 +255,30 @@ impl BuiltinImage {
     fn write_leaf(&self, state: &mut State, index: usize, emit: LeafFn) -> Option<u64> {
         // Emitted twice: its length decides where it goes, and the place decides its jumps.
         let draft = emit(self.process.machine, self.thunk_address(index), self.leaves_at)?;
-        let at = self.leaf_room(state, draft.len() as u64 + 16)?;
-        let code = emit(self.process.machine, self.thunk_address(index), at)?;
-        mem::copy_out(at, &code).ok()?;
+        let described = draft.frame.map_or(0, |frame| frame.info.len() + 4);
+        let at = self.leaf_room(state, (draft.code.len() + described) as u64 + 16)?;
+        let leaf = emit(self.process.machine, self.thunk_address(index), at)?;
+        mem::copy_out(at, &leaf.code).ok()?;
+        if let Some(frame) = leaf.frame {
+            let info_at = (at + leaf.code.len() as u64).next_multiple_of(4);
+            mem::copy_out(info_at, &frame.info).ok()?;
+            self.describe(at, &frame, info_at)?;
+        }
         Some(at)
+    }
+
+    /// Adds a function to the table that unwinders search. Stubs are written at ascending addresses, so it stays sorted.
+    fn describe(&self, code_at: u64, frame: &LeafFrame, info_at: u64) -> Option<()> {
+        let count = self.functions.load(Ordering::Relaxed);
+        if count == MAX_FUNCTIONS {
+            return None;
+        }
+        let code = u32::try_from(code_at - self.base).ok()?;
+        let info = u32::try_from(info_at - self.base).ok()?;
+        let entry = [code + frame.begin, code + frame.end, info];
+        mem::write(self.leaves_at + u64::from(count * FUNCTION_SIZE), &entry).ok()?;
+        self.functions.store(count + 1, Ordering::Release);
+        Some(())
     }
 
     /// Writes the gate of a leaf stub: a jump through a pointer that leads to the thunk at first, and to the stub once the
@@ -274,14 +302,14 @@ impl BuiltinImage {
     }
 
     /// Writes the leaf stub behind a gate and leads the gate to it.
-    fn open_gate(&self, lazy: &LazyLeaf) {
+    fn open_gate(&self, lazy: &LazyLeaf) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(emit) = lazy.shim.leaf else { return };
-        let Some(at) = self.write_leaf(&mut state, lazy.index, emit) else { return };
+        let at = self.write_leaf(&mut state, lazy.index, lazy.shim.leaf?)?;
         // One aligned store: threads that pass the gate meanwhile see the thunk or the stub.
         if (Words { wide: self.process.machine.is_64() }).put(lazy.pointer, at).is_err() {
             log::debug!("{}: the gate of {} cannot be written", self.dll.name, lazy.shim.name);
         }
+        Some(at)
     }
 }
 
@@ -307,9 +335,18 @@ struct LazyLeaf {
 unsafe extern "C-unwind" fn lazy_entry(block: *mut ThreadBlock, frame: *mut Frame, data: *const c_void) {
     // SAFETY: bound in `write_gate` with a leaked `LazyLeaf`, whose image is never dropped.
     let lazy = unsafe { &*data.cast::<LazyLeaf>() };
-    if lazy.calls.fetch_add(1, Ordering::Relaxed) == OFTEN {
+    let often = if lazy.shim.at_once { 0 } else { OFTEN };
+    if lazy.calls.fetch_add(1, Ordering::Relaxed) == often {
         // SAFETY: as above.
-        unsafe { &*lazy.image }.open_gate(lazy);
+        let made = unsafe { &*lazy.image }.open_gate(lazy);
+        if let Some(at) = made.filter(|_| lazy.shim.at_once) {
+            // SAFETY: only thunks call this, with the calling thread's block and the live frame of this call.
+            let (cx, frame) = unsafe { crate::cx::enter(block, frame) };
+            // The call is the stub's: the registers are as the caller set them.
+            let mut context = cx.caller_context();
+            context.set_return(at, frame.sp, 0);
+            cx.resume(&context)
+        }
     }
     // SAFETY: the call is passed on as it came.
     unsafe { (lazy.shim.entry)(block, frame, core::ptr::null()) }
@@ -334,6 +371,11 @@ impl BuiltinDll for BuiltinImage {
 
     fn by_ordinal(&self, ordinal: u16) -> Option<u64> {
         self.address(self.dll.exports.find_ordinal(ordinal)?)
+    }
+
+    fn functions(&self) -> (u32, u32) {
+        let rva = u32::try_from(self.leaves_at - self.base).unwrap_or(u32::MAX);
+        (rva, self.functions.load(Ordering::Acquire))
     }
 
     fn symbol_at(&self, address: u64) -> Option<&str> {

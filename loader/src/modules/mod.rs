@@ -98,6 +98,18 @@ impl Module {
         }
     }
 
+    /// The table of its functions with unwind data, sorted: RVA and number of entries. `None` if it has none.
+    #[must_use]
+    pub fn functions(&self) -> Option<(u32, u32)> {
+        match &self.kind {
+            Kind::Image(mapped) => {
+                let table = crate::pe::exception_table(&mapped.headers).ok().flatten()?;
+                Some((table.rva, table.count))
+            }
+            Kind::Builtin(dll) => Some(dll.functions()),
+        }
+    }
+
     /// The image, for directory walks.
     #[must_use]
     pub fn image(&self) -> GuestImage {

@@ -5,6 +5,7 @@
 //! loads eax with the address of the tables and jumps here: a small leaf moves it to ecx, which the thunk keeps.
 
 use transom_cpu::context::Context;
+use transom_cpu::leaf::Leaf;
 use transom_sdk::foundation::STATUS_LONGJUMP;
 use transom_sdk::mem::{self, BadAddress};
 use transom_sdk::{Cx, Func, Machine, Record, Unwind};
@@ -21,7 +22,7 @@ const STATE: u64 = 8;
 const FRAME: u64 = 12;
 
 /// The leaf: `mov ecx, eax; jmp slow`. Other machines need none.
-pub(crate) fn pass_tables(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub(crate) fn pass_tables(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     if machine != Machine::I386 {
         return None;
     }
@@ -29,7 +30,7 @@ pub(crate) fn pass_tables(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8
     let next = u32::try_from(at).ok()?.wrapping_add(7);
     let distance = u32::try_from(slow).ok()?.wrapping_sub(next);
     code.extend_from_slice(&distance.to_le_bytes());
-    Some(code)
+    Some(code.into())
 }
 
 /// The address of the tables, from where the leaf has put it.

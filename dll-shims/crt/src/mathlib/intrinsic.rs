@@ -1,6 +1,7 @@
 //! x86 helpers that compilers call with arguments in floating-point registers instead of on the stack. Each is a leaf
 //! stub that moves them to the stack and calls the ordinary function.
 
+use transom_cpu::leaf::Leaf;
 use transom_cpu::machine::Machine;
 use transom_sdk::shim;
 
@@ -16,7 +17,7 @@ fn call(at: u64, end: usize, slow: u64) -> [u8; 5] {
 }
 
 /// One argument in st(0), the result too.
-pub(crate) fn x87_one(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub(crate) fn x87_one(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     if machine != Machine::I386 {
         return None;
     }
@@ -25,11 +26,11 @@ pub(crate) fn x87_one(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
     let end = code.len() + 5;
     code.extend(call(at, end, slow));
     code.extend([0x83, 0xC4, 8, 0xC3]);
-    Some(code)
+    Some(code.into())
 }
 
 /// Two arguments, the first in st(1), the second in st(0).
-pub(crate) fn x87_two(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub(crate) fn x87_two(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     if machine != Machine::I386 {
         return None;
     }
@@ -38,11 +39,11 @@ pub(crate) fn x87_two(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
     let end = code.len() + 5;
     code.extend(call(at, end, slow));
     code.extend([0x83, 0xC4, 16, 0xC3]);
-    Some(code)
+    Some(code.into())
 }
 
 /// One argument in xmm0, the result too.
-pub(crate) fn sse_one(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub(crate) fn sse_one(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     if machine != Machine::I386 {
         return None;
     }
@@ -51,11 +52,11 @@ pub(crate) fn sse_one(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
     let end = code.len() + 5;
     code.extend(call(at, end, slow));
     code.extend([0xDD, 0x1C, 0x24, 0xF2, 0x0F, 0x10, 0x04, 0x24, 0x83, 0xC4, 8, 0xC3]);
-    Some(code)
+    Some(code.into())
 }
 
 /// Two arguments in xmm0 and xmm1, the result in xmm0.
-pub(crate) fn sse_two(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
+pub(crate) fn sse_two(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     if machine != Machine::I386 {
         return None;
     }
@@ -64,21 +65,22 @@ pub(crate) fn sse_two(machine: Machine, slow: u64, at: u64) -> Option<Vec<u8>> {
     let end = code.len() + 5;
     code.extend(call(at, end, slow));
     code.extend([0xDD, 0x1C, 0x24, 0xF2, 0x0F, 0x10, 0x04, 0x24, 0x83, 0xC4, 16, 0xC3]);
-    Some(code)
+    Some(code.into())
 }
 
 /// Converts st(0) to a 64-bit integer in edx:eax, towards zero.
-pub(crate) fn x87_to_integer(machine: Machine, _slow: u64, _at: u64) -> Option<Vec<u8>> {
+pub(crate) fn x87_to_integer(machine: Machine, _slow: u64, _at: u64) -> Option<Leaf> {
     if machine != Machine::I386 {
         return None;
     }
     // sub esp, 12; fnstcw [esp]; mov ax, [esp]; or ah, 0x0C; mov [esp+2], ax; fldcw [esp+2]; fistp qword [esp+4];
     // fldcw [esp]; mov eax, [esp+4]; mov edx, [esp+8]; add esp, 12; ret
-    Some(vec![
+    let code = vec![
         0x83, 0xEC, 12, 0xD9, 0x3C, 0x24, 0x66, 0x8B, 0x04, 0x24, 0x80, 0xCC, 0x0C, 0x66, 0x89, 0x44, 0x24,
         2, 0xD9, 0x6C, 0x24, 2, 0xDF, 0x7C, 0x24, 4, 0xD9, 0x2C, 0x24, 0x8B, 0x44, 0x24, 4, 0x8B, 0x54, 0x24,
         8, 0x83, 0xC4, 12, 0xC3,
-    ])
+    ];
+    Some(code.into())
 }
 
 /// Converts st(0) to an integer; the argument never lies on the stack.

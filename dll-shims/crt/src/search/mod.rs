@@ -2,8 +2,13 @@
 //!
 //! Sorting happens in place in guest memory, because the comparison function gets pointers into the array. Nothing of the
 //! host's is held across a comparison: it may leave by longjmp or an exception.
+//!
+//! Where the processor runs guest code, `transom_cpu::leaf::search` does the same there; what is here serves translated and
+//! traced programs, bad arguments, and the ranges that take that code too long.
 
-use transom_sdk::{BadAddress, Crt, CrtError, Cx, Func, Ptr, mem, shim};
+use transom_sdk::{BadAddress, Crt, Cx, Func, Ptr, mem, shim};
+
+use crate::rt::invalid;
 
 /// How elements are compared: the guest's function, with the context argument of the `_s` forms in front.
 #[derive(Clone, Copy)]
@@ -107,11 +112,13 @@ fn sort(cx: &Cx, array: Array, count: u64, order: Order) -> Result<(), BadAddres
     Ok(())
 }
 
-/// Partitions `lo..=hi` around the median of three, which is moved to `lo`. Returns the end of the left part and the start
+/// Partitions `lo..=hi` around the median of three, which is moved to `lo`; none of the three is at an end, where dividing a falling
+/// range leaves its extremes. Returns the end of the left part and the start
 /// of the right one; a comparison function that contradicts itself cannot lead outside the range.
 fn partition(cx: &Cx, array: Array, lo: u64, hi: u64, order: Order) -> Result<(u64, u64), BadAddress> {
-    let mid = lo + (hi - lo) / 2;
-    for (a, b) in [(lo, mid), (lo, hi), (mid, hi)] {
+    let quarter = (hi - lo + 1) / 4;
+    let (first, mid, last) = (lo + quarter, lo + 2 * quarter, lo + 3 * quarter);
+    for (a, b) in [(first, mid), (mid, last), (first, mid)] {
         if order.compare(cx, array.at(a), array.at(b)) > 0 {
             array.swap(a, b)?;
         }
@@ -178,27 +185,22 @@ fn heapsort(cx: &Cx, array: Array, lo: u64, hi: u64, order: Order) -> Result<(),
     Ok(())
 }
 
-/// Microsoft's `EINVAL`.
-const EINVAL: i32 = 22;
-
-fn checked(base: Ptr<u8>, count: usize, width: usize, function: Func) -> Crt<Array> {
-    if (base.is_null() && count != 0) || width == 0 || function.is_null() {
-        return Err(CrtError::Errno(EINVAL));
-    }
+fn checked(cx: &Cx, base: Ptr<u8>, count: usize, width: usize, function: Func) -> Crt<Array> {
+    invalid::check(cx, !(base.is_null() && count != 0) && width != 0 && !function.is_null())?;
     Ok(Array { base: base.addr(), width: width as u64 })
 }
 
 /// Sorts an array.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::qsort, at_once)]
 fn qsort(cx: &Cx, base: Ptr<u8>, count: usize, width: usize, compare: Func) -> Crt<()> {
-    let array = checked(base, count, width, compare)?;
+    let array = checked(cx, base, count, width, compare)?;
     Ok(sort(cx, array, count as u64, Order { function: compare, context: None })?)
 }
 
 /// Sorts an array; the comparison function gets a context.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::qsort_s, at_once)]
 fn qsort_s(cx: &Cx, base: Ptr<u8>, count: usize, width: usize, compare: Func, context: usize) -> Crt<()> {
-    let array = checked(base, count, width, compare)?;
+    let array = checked(cx, base, count, width, compare)?;
     Ok(sort(cx, array, count as u64, Order { function: compare, context: Some(context as u64) })?)
 }
 
@@ -216,15 +218,15 @@ fn binary_search(cx: &Cx, key: u64, array: Array, count: u64, order: Order) -> u
 }
 
 /// Searches a sorted array.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::bsearch, at_once)]
 fn bsearch(cx: &Cx, key: Ptr<u8>, base: Ptr<u8>, count: usize, width: usize, compare: Func) -> Crt<Ptr<u8>> {
-    let array = checked(base, count, width, compare)?;
+    let array = checked(cx, base, count, width, compare)?;
     let order = Order { function: compare, context: None };
     Ok(Ptr::new(binary_search(cx, key.addr(), array, count as u64, order)))
 }
 
 /// Searches a sorted array; the comparison function gets a context.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::bsearch_s, at_once)]
 fn bsearch_s(
     cx: &Cx,
     key: Ptr<u8>,
@@ -234,7 +236,7 @@ fn bsearch_s(
     compare: Func,
     context: usize,
 ) -> Crt<Ptr<u8>> {
-    let array = checked(base, count, width, compare)?;
+    let array = checked(cx, base, count, width, compare)?;
     let order = Order { function: compare, context: Some(context as u64) };
     Ok(Ptr::new(binary_search(cx, key.addr(), array, count as u64, order)))
 }
@@ -247,7 +249,7 @@ fn linear_search(cx: &Cx, key: u64, array: Array, count: u32, order: Order) -> O
 #[shim(msvcrt, ucrtbase)]
 fn _lfind(cx: &Cx, key: Ptr<u8>, base: Ptr<u8>, count: Ptr<u32>, width: u32, compare: Func) -> Crt<Ptr<u8>> {
     let n = count.read(cx)?;
-    let array = checked(base, n as usize, width as usize, compare)?;
+    let array = checked(cx, base, n as usize, width as usize, compare)?;
     let order = Order { function: compare, context: None };
     Ok(Ptr::new(linear_search(cx, key.addr(), array, n, order).unwrap_or(0)))
 }
@@ -263,7 +265,7 @@ fn _lsearch(
     compare: Func,
 ) -> Crt<Ptr<u8>> {
     let n = count.read(cx)?;
-    let array = checked(base, n as usize, width as usize, compare)?;
+    let array = checked(cx, base, n as usize, width as usize, compare)?;
     let order = Order { function: compare, context: None };
     if let Some(at) = linear_search(cx, key.addr(), array, n, order) {
         return Ok(Ptr::new(at));

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use transom_cpu::unwind::Function;
-use transom_loader::pe;
 use transom_sdk::foundation::STATUS_INVALID_PARAMETER;
 use transom_sdk::{Cx, Func, Machine, Nt, Ptr, Status, WStr, mem, shim};
 
@@ -48,8 +47,8 @@ pub(crate) fn lookup(cx: &Cx, pc: u64) -> Option<Function> {
 /// The function that holds an address in the image of a module; `None` if no module does, or it has no table of its own.
 pub(super) fn lookup_image(cx: &Cx, pc: u64) -> Option<Option<Function>> {
     let module = cx.modules().by_address(pc)?;
-    let table = module.headers().and_then(|headers| pe::exception_table(headers).ok().flatten());
-    Some(table.and_then(|table| search(cx, module.base + u64::from(table.rva), table.count, module.base, pc)))
+    let table = module.functions();
+    Some(table.and_then(|(rva, count)| search(cx, module.base + u64::from(rva), count, module.base, pc)))
 }
 
 /// The function that holds an address in generated code.
