@@ -6,6 +6,7 @@
 
 use crate::context::Context;
 use crate::machine::Machine;
+use crate::relay;
 
 /// How the result goes back to the guest; see [`Frame::returns`].
 #[repr(u32)]
@@ -112,7 +113,7 @@ impl Frame {
     pub fn continue_walk(&self, context: &mut Context) {
         match context {
             Context::Amd64(c) => {
-                (c.rip, c.rsp) = (self.return_address, self.sp + 8);
+                (c.rip, c.rsp) = (relay::caller(self.return_address, self.sp), self.sp + 8);
                 [c.rbx, c.rbp, c.rsi, c.rdi] = [self.saved[0], self.saved[1], self.saved[2], self.saved[3]];
                 [c.r12, c.r13, c.r14, c.r15] = [self.saved[4], self.saved[5], self.saved[6], self.saved[7]];
                 c.flt_save.xmm_registers[6..].copy_from_slice(&self.vectors);
@@ -174,6 +175,7 @@ impl Frame {
                 }
             }
         }
+        relay::resolve(&mut context);
         context
     }
 }

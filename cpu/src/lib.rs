@@ -24,6 +24,7 @@ pub mod native32;
 pub mod native64;
 #[cfg(target_arch = "x86_64")]
 pub mod probe;
+pub mod relay;
 #[cfg(target_arch = "x86_64")]
 pub mod signals;
 #[cfg(target_arch = "x86_64")]

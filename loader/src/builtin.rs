@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::modules::Module;
 use crate::pe::Symbol;
 
 /// A DLL that Transom implements. Its image (headers and thunks) is mapped when it is opened.
@@ -46,6 +47,11 @@ pub trait Upper: Send + Sync {
 
     /// Address of a function that does not exist: calling it fails and names the DLL, the function and who imports it.
     fn missing(&self, dll: &str, symbol: &Symbol, importer: &str) -> u64;
+
+    /// The address that guest code gets for an export of `module` that lies at `address`. Another one where calls are watched.
+    fn bound(&self, _module: &Module, _symbol: &Symbol, address: u64) -> u64 {
+        address
+    }
 }
 
 /// Calls guest functions on the current thread.

@@ -8,6 +8,7 @@ pub mod arm64;
 
 use crate::context::Context;
 use crate::mem::BadAddress;
+use crate::relay;
 
 /// A function's entry in a table of functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +73,13 @@ pub fn step(
     context: &mut Context,
     mut places: Option<&mut Places>,
 ) -> Result<Step, BadAddress> {
-    match context {
+    let step = match context {
         Context::Amd64(c) => amd64::step(kind, pc, function, c, &mut places),
         Context::Arm64(c) => arm64::step(kind, pc, function, c, &mut places),
         Context::I386(_) => Ok(Step { establisher: 0, handler: None }),
-    }
+    }?;
+    relay::resolve(context);
+    Ok(step)
 }
 
 /// Unwinds a leaf function, which has no entry: it moves no register and keeps its return address where the call put it.
@@ -95,5 +98,6 @@ pub fn leaf(context: &mut Context) -> Result<(), BadAddress> {
         }
         Context::I386(_) => {}
     }
+    relay::resolve(context);
     Ok(())
 }

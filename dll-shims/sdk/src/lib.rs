@@ -62,6 +62,7 @@ mod missing;
 pub mod plugin;
 mod pointer;
 mod process;
+mod relay;
 mod ret;
 mod shim;
 mod state;

@@ -15,7 +15,7 @@ use transom_cpu::machine::Machine;
 use transom_cpu::mem;
 use transom_cpu::thunk::{Bound, ThunkTable};
 use transom_loader::builtin::{BuiltinDll, Upper};
-use transom_loader::modules::Modules;
+use transom_loader::modules::{Module, Modules};
 use transom_loader::pe::Symbol;
 use transom_syscalls::file::Files;
 use transom_syscalls::handle::{HandleFlags, HandleTable};
@@ -31,6 +31,7 @@ use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE, PAGE_EXECUTE_R
 use crate::builtin::BuiltinImage;
 use crate::catalog::Catalog;
 use crate::cx::Cx;
+use crate::relay::{self, Relays};
 use crate::shim::Shim;
 use crate::state::States;
 use crate::trace::{self, Tracer};
@@ -158,6 +159,7 @@ pub struct Process {
     crash_hook: OnceLock<CrashHook>,
     native: OnceLock<bool>,
     tracer: OnceLock<Box<dyn Tracer>>,
+    pub(crate) relays: Relays,
     exit_hooks: Mutex<Vec<ExitHook>>,
     peb: AtomicU64,
     missing: Mutex<u64>,
@@ -205,6 +207,7 @@ impl Process {
             crash_hook: OnceLock::new(),
             native: OnceLock::new(),
             tracer: OnceLock::new(),
+            relays: Relays::default(),
             exit_hooks: Mutex::default(),
             peb: AtomicU64::new(0),
             missing: Mutex::new(0),
@@ -300,6 +303,11 @@ impl Process {
         self.modules.get().expect("the module list is set before anything uses it")
     }
 
+    /// The same, or `None` before that.
+    pub(crate) fn modules_if_any(&self) -> Option<&Modules> {
+        self.modules.get()
+    }
+
     /// Address of the PEB.
     #[must_use]
     pub fn peb(&self) -> u64 {
@@ -368,6 +376,12 @@ impl Process {
     #[must_use]
     pub fn tracer(&self) -> Option<&dyn Tracer> {
         self.tracer.get().map(|t| &**t)
+    }
+
+    /// The function that an address stands for: another address if calls between modules are traced, and it was bound so.
+    #[must_use]
+    pub fn relayed(&self, address: u64) -> u64 {
+        self.relays.target(address)
     }
 
     /// Binds a thunk number to a shim, exported by a DLL under a name.
@@ -464,6 +478,11 @@ impl Upper for Process {
         // SAFETY: as in `builtin`.
         let this: &'static Self = unsafe { &*core::ptr::from_ref(self) };
         crate::missing::thunk(this, dll, &symbol.to_string(), importer)
+    }
+
+    fn bound(&self, module: &Module, symbol: &Symbol, address: u64) -> u64 {
+        // SAFETY: as in `builtin`.
+        relay::bound(unsafe { &*core::ptr::from_ref(self) }, module, symbol, address)
     }
 }
 

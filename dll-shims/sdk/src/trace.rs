@@ -23,19 +23,33 @@ pub struct Callee {
     pub dll: String,
     /// The name under which it is bound; `#` and the number for an ordinal.
     pub name: String,
-    /// The shim; `None` if the function is not implemented and the call is going to fail.
+    /// The shim; `None` if the function is the guest's own, or not implemented, so that the call is going to fail.
     pub shim: Option<Shim>,
+    /// Whether it is a function of one of the guest's own modules.
+    pub guest: bool,
     /// What the tracer keeps about the function.
     pub notes: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl Callee {
+    /// A function of one of the guest's own modules.
+    pub(crate) fn of_guest(dll: &str, name: &str) -> Self {
+        Self { dll: dll.to_owned(), name: name.to_owned(), shim: None, guest: true, notes: OnceLock::new() }
+    }
+}
+
+/// What a traced thunk is bound to.
+struct Traced {
+    callee: Callee,
     entry: HostEntry,
     data: *const c_void,
     tracer: &'static dyn Tracer,
 }
 
 // SAFETY: `data` is what the thunk table held, which any thread may be called with.
-unsafe impl Send for Callee {}
+unsafe impl Send for Traced {}
 // SAFETY: as above.
-unsafe impl Sync for Callee {}
+unsafe impl Sync for Traced {}
 
 impl fmt::Debug for Callee {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,11 +62,19 @@ pub trait Tracer: Send + Sync {
     /// Whether calls of this function are to be seen. Asked once, when the function is bound.
     fn wants(&self, dll: &str, name: &str) -> bool;
 
+    /// Whether calls between the guest's own modules are to be seen.
+    fn wants_modules(&self) -> bool {
+        false
+    }
+
     /// Before a call, with its arguments in the frame. What it returns is handed to [`Tracer::after`].
     fn before(&self, cx: &Cx, frame: &mut Frame, callee: &'static Callee) -> u64;
 
     /// After the call, with the result in the frame.
     fn after(&self, cx: &Cx, frame: &mut Frame, callee: &'static Callee, token: u64);
+
+    /// Instead of [`Tracer::after`], and when the call begins: it is not going to be seen how it ends.
+    fn unwatched(&self, cx: &Cx, frame: &mut Frame, callee: &'static Callee, token: u64);
 
     /// The process ends now: what is under way never returns.
     fn end(&self, code: u32);
@@ -69,32 +91,27 @@ pub(crate) fn bound(
     if !tracer.wants(dll, name) {
         return plain;
     }
-    let callee: &'static Callee = Box::leak(Box::new(Callee {
-        dll: dll.to_owned(),
-        name: name.to_owned(),
-        shim,
-        notes: OnceLock::new(),
-        entry: plain.entry,
-        data: plain.data,
-        tracer,
-    }));
-    Bound { entry: traced, data: core::ptr::from_ref(callee).cast() }
+    let callee =
+        Callee { dll: dll.to_owned(), name: name.to_owned(), shim, guest: false, notes: OnceLock::new() };
+    let traced_function: &'static Traced =
+        Box::leak(Box::new(Traced { callee, entry: plain.entry, data: plain.data, tracer }));
+    Bound { entry: traced, data: core::ptr::from_ref(traced_function).cast() }
 }
 
 /// The entry of traced functions. Holds nothing across the call that needs a destructor.
 unsafe extern "C-unwind" fn traced(block: *mut ThreadBlock, frame: *mut Frame, data: *const c_void) {
     // SAFETY: called by a thunk's entry code with the thread's block and the live frame; `data` was leaked by `bound`.
-    let callee: &'static Callee = unsafe { &*data.cast::<Callee>() };
+    let traced: &'static Traced = unsafe { &*data.cast::<Traced>() };
     // SAFETY: as above.
     let token = unsafe {
         let (cx, frame) = crate::cx::enter(block, frame);
-        callee.tracer.before(cx, frame, callee)
+        traced.tracer.before(cx, frame, &traced.callee)
     };
     // SAFETY: what the thunk would have been bound to, called as the thunk would have called it.
-    unsafe { (callee.entry)(block, frame, callee.data) };
+    unsafe { (traced.entry)(block, frame, traced.data) };
     // SAFETY: as above.
     unsafe {
         let (cx, frame) = crate::cx::enter(block, frame);
-        callee.tracer.after(cx, frame, callee, token);
+        traced.tracer.after(cx, frame, &traced.callee, token);
     }
 }

@@ -22,7 +22,7 @@ impl Modules {
             for import in dll.symbols() {
                 let import = import.map_err(bad)?;
                 let address = self
-                    .address_of(&target, &import.symbol)
+                    .bound_address_of(&target, &import.symbol)
                     .unwrap_or_else(|| self.upper.missing(&name, &import.symbol, &module.name));
                 self.write_word(&mut image, import.slot, address);
             }
@@ -72,7 +72,7 @@ impl Modules {
         {
             return Some(at);
         }
-        self.address_of(module, &Symbol::Name { hint: 0, name: name.into() })
+        self.bound_address_of(module, &Symbol::Name { hint: 0, name: name.into() })
     }
 
     pub(super) fn dependencies_of(module: &Module) -> &[Arc<Module>] {

@@ -68,6 +68,12 @@ impl Modules {
         self.address_of_at_depth(module, symbol, 0)
     }
 
+    /// The same as guest code gets it, which may be watched.
+    #[must_use]
+    pub fn bound_address_of(&self, module: &Module, symbol: &Symbol) -> Option<u64> {
+        Some(self.upper.bound(module, symbol, self.address_of(module, symbol)?))
+    }
+
     fn address_of_at_depth(&self, module: &Module, symbol: &Symbol, depth: u32) -> Option<u64> {
         const LONGEST_CHAIN: u32 = 16;
         if let Kind::Builtin(dll) = &module.kind {

@@ -9,6 +9,7 @@ mod address;
 mod chrome;
 mod event;
 mod filter;
+mod guest;
 mod handles;
 mod line;
 mod meaning;

@@ -52,6 +52,9 @@ pub(crate) struct TraceOptions {
     /// Trace child processes too
     #[arg(short = 'f')]
     follow: bool,
+    /// Trace calls between the program's own modules too, by their exports
+    #[arg(long)]
+    modules: bool,
     /// Print where each call was made from
     #[arg(long)]
     stack: bool,
@@ -115,6 +118,7 @@ impl TraceOptions {
             slower_than: self.slower_than.unwrap_or(0),
             follow: self.follow,
             stack: self.stack,
+            modules: self.modules,
             expand: self.expand,
             strings: self.strings,
             origin: recorder::clock(),

@@ -73,13 +73,15 @@ pub(super) struct Plan {
     pub(super) closes: bool,
     /// May change a thread's name.
     pub(super) renames: bool,
+    /// Whether it is a C++ method, whose first argument is `this`.
+    pub(super) method: bool,
     /// Whether its paths and handles count as work on a file.
     pub(super) about_files: bool,
 }
 
 impl Plan {
     pub(super) fn new(table: &'static Table, callee: &'static Callee, machine: Machine) -> Self {
-        let crt = is_crt(&callee.dll);
+        let crt = is_crt(&callee.dll) && !callee.guest;
         let function = (!crt).then(|| table.find(&callee.dll, &callee.name)).flatten();
         let parameters = function.as_ref().map_or(&[][..], |f| &f.parameters);
         let outcome = match &function {
@@ -99,7 +101,11 @@ impl Plan {
             .is_some_and(|f| f.topic.contains("FileSystem") || f.topic.ends_with("System.IO"));
         Self {
             dll: stem(&callee.dll).to_owned().into(),
-            name: callee.name.as_str().into(),
+            name: if callee.guest {
+                super::guest::demangled(&callee.name)
+            } else {
+                callee.name.as_str().into()
+            },
             passing: parameters.iter().map(|p| passing(table, p.ty, machine)).collect(),
             types: parameters.iter().map(|p| p.ty).collect(),
             senses: function.as_ref().map(|f| meaning::parameters(table, f)).unwrap_or_default(),
@@ -119,6 +125,10 @@ impl Plan {
             ),
             renames: callee.name == "SetThreadDescription" || callee.name == "NtSetInformationThread",
             about_files,
+            method: match callee.shim {
+                Some(shim) => shim.method,
+                None => callee.guest && super::guest::is_method(&callee.name),
+            },
             function,
         }
     }

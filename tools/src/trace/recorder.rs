@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use transom_cpu::relay;
 use transom_sdk::{Args, Callee, Cx, Frame, Tracer, mem};
 use transom_sigs::{Table, Type};
 
@@ -182,7 +183,8 @@ impl Recorder {
 
     fn comes_from(&self, cx: &Cx, frame: &Frame) -> bool {
         let Some(from) = &self.settings.from else { return true };
-        cx.modules().by_address(frame.return_address).is_some_and(|m| super::filter::matches(from, &m.name))
+        let caller = relay::caller(frame.return_address, frame.sp);
+        cx.modules().by_address(caller).is_some_and(|m| super::filter::matches(from, &m.name))
     }
 
     /// Prints the arguments of a call that begins.
@@ -197,8 +199,7 @@ impl Recorder {
         let annotate: Annotate<'_> = &|def, raw, out| self.handles.annotate(cx, def, raw, out);
         let values = Values { table: self.table, style: self.style(cx), function: &plan.name, annotate };
         let ansi = callee.shim.is_some_and(|s| s.ansi);
-        let method = callee.shim.is_some_and(|s| s.method);
-        let mut args = Args::new(frame, ansi, method);
+        let mut args = Args::new(frame, ansi, plan.method);
         call.words.clear();
         if let Some(function) = &plan.function {
             for passing in &plan.passing {
@@ -220,9 +221,19 @@ impl Recorder {
             for i in 0..WORDS {
                 let word = args.pointer();
                 let out = call.event.args.push(Cow::Owned(format!("word{i}")));
-                super::value::pointer(out, word);
+                if callee.guest {
+                    self.guest_word(cx, word, out);
+                } else {
+                    super::value::pointer(out, word);
+                }
             }
         }
+    }
+
+    /// Prints a word of which nothing is known.
+    fn guest_word(&self, cx: &Cx, word: u64, out: &mut String) {
+        let readable = |at| cx.memory().permissions(at).is_some_and(|p| p.read);
+        super::guest::word(out, word, self.settings.strings, cx.is_64(), readable);
     }
 
     /// Prints the result and what the function filled.
@@ -269,6 +280,8 @@ impl Recorder {
             if raw != 0 && (plan.name.contains("fopen") || plan.name.contains("iob_func")) {
                 self.handles.opened_stream(cx, raw, &mut call.event);
             }
+        } else if callee.guest {
+            self.guest_word(cx, raw, &mut call.event.result);
         }
     }
 }
@@ -276,6 +289,10 @@ impl Recorder {
 impl Tracer for Recorder {
     fn wants(&self, dll: &str, name: &str) -> bool {
         self.settings.filter.passes(dll, name)
+    }
+
+    fn wants_modules(&self) -> bool {
+        self.settings.modules
     }
 
     fn before(&self, cx: &Cx, frame: &mut Frame, callee: &'static Callee) -> u64 {
@@ -296,7 +313,9 @@ impl Tracer for Recorder {
             let thread = &mut *thread;
             self.name_thread(thread, cx);
             let sp = frame.sp;
-            self.abandon(thread, 0, |c| c.stack_base == stack_base && c.sp <= sp);
+            // A function of the program's own that ended with a jump to this one is still under way.
+            let above = if relay::is_leave(frame.return_address) { sp - 1 } else { sp };
+            self.abandon(thread, 0, |c| c.stack_base == stack_base && c.sp <= above);
             self.announce(thread);
             let mut call = thread.spare.pop().unwrap_or_default();
             call.serial = serial;
@@ -308,8 +327,9 @@ impl Tracer for Recorder {
             event.process = std::process::id();
             event.thread = cx.thread_id();
             event.depth = u32::try_from(thread.calls.len()).unwrap_or(0);
-            event.end = if callee.shim.is_some() { End::Returned } else { End::Missing };
-            event.failed = callee.shim.is_none();
+            let there = callee.shim.is_some() || callee.guest;
+            event.end = if there { End::Returned } else { End::Missing };
+            event.failed = !there;
             event.thread_name.clone_from(&thread.name);
             event.dll.clone_from(&plan.dll);
             event.name.clone_from(&plan.name);
@@ -356,6 +376,17 @@ impl Tracer for Recorder {
                 }
             }
             self.close(thread, call);
+        };
+        let _ = THREAD.try_with(finish);
+    }
+
+    fn unwatched(&self, _cx: &Cx, _frame: &mut Frame, _callee: &'static Callee, token: u64) {
+        let finish = |thread: &RefCell<Thread>| {
+            let Ok(mut thread) = thread.try_borrow_mut() else { return };
+            let Some(at) = thread.calls.iter().rposition(|c| c.serial == token) else { return };
+            let mut call = thread.calls.remove(at);
+            call.event.result.push_str("(not watched)");
+            self.close(&mut thread, call);
         };
         let _ = THREAD.try_with(finish);
     }

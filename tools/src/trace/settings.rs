@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) slower_than: u64,
     pub(super) follow: bool,
     pub(super) stack: bool,
+    /// Whether calls between the program's own modules are traced.
+    pub(super) modules: bool,
     pub(super) expand: bool,
     /// Characters shown of a string.
     pub(super) strings: usize,
@@ -58,7 +60,7 @@ impl Trace {
             Form::Json => "json",
             Form::Records => "records",
         };
-        let flags: String = [(s.failed, 'f'), (s.stack, 's'), (s.expand, 'x')]
+        let flags: String = [(s.failed, 'f'), (s.stack, 's'), (s.expand, 'x'), (s.modules, 'm')]
             .into_iter()
             .filter_map(|(on, c)| on.then_some(c))
             .collect();
@@ -99,6 +101,7 @@ impl Trace {
             slower_than: slower.parse().ok()?,
             follow: true,
             stack: flags.contains('s'),
+            modules: flags.contains('m'),
             expand: flags.contains('x'),
             strings: strings.parse().ok()?,
             origin: origin.parse().ok()?,
@@ -122,6 +125,7 @@ mod tests {
             slower_than: 5,
             follow: true,
             stack: false,
+            modules: true,
             expand: true,
             strings: 32,
             origin: 77,

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::context::Amd64Context;
 use crate::mem::{self, BadAddress};
+use crate::relay;
 
 /// The most registers that a plan restores: all non-volatile ones.
 const MOST: usize = 18;
@@ -174,7 +175,7 @@ impl Plan {
             }
         }
         let at = establisher.wrapping_add(self.size.into());
-        c.rip = mem::read(at)?;
+        c.rip = relay::caller(mem::read(at)?, at);
         c.rsp = at.wrapping_add(8);
         let wanted = match kind {
             HandlerKind::None => 0,

@@ -72,7 +72,7 @@ fn GetModuleHandleExW(cx: &Cx, flags: u32, name: Option<WStr>, out: Out<Handle>)
     let found = match name {
         None => module(cx, Handle::NULL)?,
         Some(address) if flags & FROM_ADDRESS != 0 => {
-            cx.modules().by_address(address.addr()).ok_or(MODULE_NOT_FOUND)?
+            cx.modules().by_address(cx.process().relayed(address.addr())).ok_or(MODULE_NOT_FOUND)?
         }
         Some(name) => find_loaded(cx, &name.get()?)?,
     };
@@ -90,7 +90,7 @@ fn GetProcAddress(cx: &Cx, library: Handle, name: AStr) -> Win32<Func> {
     let library = module(cx, library)?;
     match u16::try_from(name.addr()) {
         Ok(ordinal) => {
-            let address = cx.modules().address_of(&library, &Symbol::Ordinal(ordinal));
+            let address = cx.modules().bound_address_of(&library, &Symbol::Ordinal(ordinal));
             address.map(Func).ok_or(WinError::Code(f::ERROR_INVALID_ORDINAL))
         }
         Err(_) => named_export(cx, &library, name)?.map(Func).ok_or(PROCEDURE_NOT_FOUND),
