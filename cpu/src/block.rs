@@ -8,6 +8,9 @@ use crate::frame::Frame;
 /// Distance from the TEB to the thread block, in bytes, for every machine.
 pub const BLOCK_OFFSET: u32 = 0x2000;
 
+/// Distance from the TEB to the thread's cache of free heap blocks ([`crate::leaf::heap::Cache`]), in bytes.
+pub const CACHE_OFFSET: u32 = 0x2100;
+
 /// Distance from the TEB to a small per-thread area that guest code may address (the C runtime's `errno` and its
 /// neighbours), in bytes.
 pub const GUEST_AREA_OFFSET: u32 = 0x2400;
@@ -52,6 +55,8 @@ pub struct ThreadBlock {
     /// native engines when the thread attaches.
     pub suspend: *const core::sync::atomic::AtomicU32,
 }
+
+const _: () = assert!(BLOCK_OFFSET as usize + size_of::<ThreadBlock>() <= CACHE_OFFSET as usize);
 
 impl ThreadBlock {
     /// Guest address of the per-thread area at [`GUEST_AREA_OFFSET`].

@@ -57,6 +57,7 @@ mod cx;
 mod data;
 mod error;
 mod exception;
+mod heap;
 pub mod layouts;
 mod missing;
 pub mod plugin;

@@ -3,12 +3,12 @@
 //! A mimalloc heap takes memory from one arena only. So one of our heaps is a row of mimalloc heaps, one for each arena
 //! that it has drawn on; normally there is one.
 
-use crate::memory::{Allocation, Memory};
+use crate::memory::{Allocation, Memory, Range};
 use crate::status::{Result, Status};
 use libmimalloc_sys as mi;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use windows_sys::Win32::Foundation::STATUS_NO_MEMORY;
 use windows_sys::Win32::System::Memory::{MEM_COMMIT, MEM_RESERVE};
 
@@ -20,6 +20,7 @@ const MIB: u64 = 1 << 20;
 pub(super) struct Arenas {
     ids: [AtomicPtr<libc::c_void>; ARENAS],
     count: AtomicUsize,
+    first: OnceLock<Range>,
     growing: Mutex<()>,
     /// Size of the first arena, and up to where that doubles. mimalloc's tables for each heap in an arena grow with
     /// the arena, and a small program should not pay for them.
@@ -67,6 +68,7 @@ impl Arenas {
         Self {
             ids: std::array::from_fn(|_| AtomicPtr::new(null_mut())),
             count: AtomicUsize::new(0),
+            first: OnceLock::new(),
             growing: Mutex::new(()),
             sizes,
             largest,
@@ -78,6 +80,11 @@ impl Arenas {
     #[inline]
     pub(super) fn largest(&self) -> u64 {
         self.largest
+    }
+
+    /// Where the first one lies. All of it can be read.
+    pub(super) fn first(&self) -> Option<Range> {
+        self.first.get().copied()
     }
 
     /// Makes sure that there are more than `known` arenas.
@@ -98,6 +105,7 @@ impl Arenas {
         let size = (self.sizes[0] << known.min(16)).min(self.sizes[1]);
         // Where no large range is left, the smallest arena that mimalloc takes may still fit.
         let range = memory.allocate(&request(size)).or_else(|_| memory.allocate(&request(32 * MIB)))?;
+        let _ = self.first.set(range);
         let size = usize::try_from(range.size).map_err(|_| Status(STATUS_NO_MEMORY))?;
         let mut id = null_mut();
         // SAFETY: the range is fresh, zero, readable and writable, aligned to 64 KiB, and given to mimalloc for good.

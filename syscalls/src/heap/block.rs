@@ -8,6 +8,9 @@ pub(super) const SMALL: u64 = 0;
 /// Kind of a block that is a region of its own.
 pub(super) const LARGE: u64 = 1;
 
+/// What marks a cached block (see [`super::cached`]); no kind.
+pub(super) const CACHED: u64 = 1 << 30;
+
 /// Size and tag. The tag mixes the address in, so that a copied header is not taken for one.
 #[derive(Clone, Copy)]
 pub(super) struct Header([u64; 2]);
@@ -33,6 +36,16 @@ impl Header {
     pub(super) fn kind(self, address: u64, cookie: u64) -> Option<u64> {
         let kind = self.0[1] ^ tag(self.0[0], address, cookie);
         (kind <= LARGE).then_some(kind)
+    }
+
+    /// The header of a cached block.
+    pub(super) fn cached(next: u64, address: u64, cookie: u64) -> Self {
+        Self([next, tag(0, address, cookie) ^ CACHED])
+    }
+
+    /// The next cached block, if this is the header of one.
+    pub(super) fn next_cached(self, address: u64, cookie: u64) -> Option<u64> {
+        (self.0[1] == tag(0, address, cookie) ^ CACHED).then_some(self.0[0])
     }
 
     /// Stores the header.

@@ -13,6 +13,7 @@
 
 mod arena;
 mod block;
+mod cached;
 mod large;
 #[cfg(test)]
 mod tests;

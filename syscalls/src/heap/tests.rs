@@ -194,3 +194,25 @@ fn threads_outlive_the_heaps_they_used() {
     });
     assert!(heaps.handles().is_empty());
 }
+
+#[test]
+fn cached_blocks_are_neither_live_nor_lost() {
+    let heaps = heaps(8);
+    let heap = heaps.process();
+    let first = heap.alloc_cached(100, 0).unwrap();
+    let second = heap.alloc_cached(0, first).unwrap();
+    for block in [first, second] {
+        assert!(!heap.validate(block));
+        assert!(heap.free(block).is_err() && heap.size(block).is_err());
+    }
+    let arena = heap.first_arena().unwrap();
+    assert!(first - arena.base < arena.size && second - arena.base < arena.size);
+    let live = heap.alloc(100, false).unwrap();
+    for strange in [live, 0, 8, first + 16, 0x1234_5670] {
+        assert_eq!(heap.free_cached(strange), None, "{strange:#x}");
+    }
+    assert_eq!(heap.free_cached(second), Some(first));
+    assert_eq!(heap.free_cached(second), None, "given back already");
+    assert_eq!(heap.free_cached(first), Some(0));
+    heap.free(live).unwrap();
+}

@@ -20,7 +20,7 @@ struct State {
 #[inline]
 fn allocate(cx: &Cx, size: usize, zero: bool) -> Crt<Ptr<u8>> {
     loop {
-        if let Some(at) = cx.heaps().process().alloc(size.max(1) as u64, zero) {
+        if let Some(at) = cx.heap_alloc(size.max(1) as u64, zero) {
             return Ok(Ptr::new(at));
         }
         if cx.state::<State>().mode.load(Ordering::Relaxed) == 0 || call_handler(cx, size) == 0 {
@@ -37,7 +37,7 @@ fn call_handler(cx: &Cx, size: usize) -> u64 {
 }
 
 /// Allocates memory.
-#[shim(msvcrt(malloc, _malloc_crt), ucrtbase(malloc, _malloc_base))]
+#[shim(msvcrt(malloc, _malloc_crt), ucrtbase(malloc, _malloc_base), leaf = transom_cpu::leaf::heap::malloc)]
 fn malloc(cx: &Cx, size: usize) -> Crt<Ptr<u8>> {
     allocate(cx, size, false)
 }
@@ -50,9 +50,9 @@ fn calloc(cx: &Cx, count: usize, size: usize) -> Crt<Ptr<u8>> {
 }
 
 /// Frees memory.
-#[shim(msvcrt(free), ucrtbase(free, _free_base))]
+#[shim(msvcrt(free), ucrtbase(free, _free_base), leaf = transom_cpu::leaf::heap::free)]
 fn free(cx: &Cx, block: Ptr<u8>) {
-    if !block.is_null() && cx.heaps().process().free(block.addr()).is_err() {
+    if !block.is_null() && cx.heap_free(block.addr()).is_err() {
         log::warn!("free of {block:?}, which is not a block of the heap");
     }
 }

@@ -12,6 +12,11 @@ fn with<T>(cx: &Cx, heap: Handle, work: impl FnOnce(&Heap) -> T) -> Win32<T> {
     cx.heap(heap.0.cast_unsigned(), work).ok_or(INVALID_HANDLE)
 }
 
+/// Whether it is the heap that threads have caches of.
+fn is_process_heap(cx: &Cx, heap: Handle) -> bool {
+    heap.0.cast_unsigned() == cx.process().process_heap()
+}
+
 /// No memory: NULL, or an exception if the call or the heap asks for one.
 fn exhausted(cx: &Cx, flags: u32) -> WinError {
     if flags & HEAP_GENERATE_EXCEPTIONS != 0 {
@@ -39,9 +44,12 @@ fn HeapDestroy(cx: &Cx, heap: Handle) -> Win32<()> {
 }
 
 /// Allocates a block of memory from a heap.
-#[shim(kernel32, ntdll(RtlAllocateHeap))]
+#[shim(kernel32, ntdll(RtlAllocateHeap), leaf = transom_cpu::leaf::heap::heap_alloc)]
 fn HeapAlloc(cx: &Cx, heap: Handle, flags: u32, size: usize) -> Win32<Ptr<u8>> {
     let zero = flags & HEAP_ZERO_MEMORY != 0;
+    if is_process_heap(cx, heap) {
+        return cx.heap_alloc(size as u64, zero).map(Ptr::new).ok_or_else(|| exhausted(cx, flags));
+    }
     let (block, flags) = with(cx, heap, |h| (h.alloc(size as u64, zero), flags | h.flags()))?;
     block.map(Ptr::new).ok_or_else(|| exhausted(cx, flags))
 }
@@ -59,10 +67,13 @@ fn HeapReAlloc(cx: &Cx, heap: Handle, flags: u32, block: Ptr<u8>, size: usize) -
 }
 
 /// Frees a memory block allocated from a heap.
-#[shim(kernel32, ntdll(RtlFreeHeap))]
+#[shim(kernel32, ntdll(RtlFreeHeap), leaf = transom_cpu::leaf::heap::heap_free)]
 fn HeapFree(cx: &Cx, heap: Handle, _flags: u32, block: Ptr<u8>) -> Win32<()> {
     if block.is_null() {
         return Ok(());
+    }
+    if is_process_heap(cx, heap) {
+        return Ok(cx.heap_free(block.addr())?);
     }
     Ok(with(cx, heap, |h| h.free(block.addr()))??)
 }
