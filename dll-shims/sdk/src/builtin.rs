@@ -11,12 +11,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::frame::Frame;
-use transom_cpu::leaf::{LeafFn, LeafFrame};
+use transom_cpu::leaf::{Leaf, LeafFn, LeafFrame};
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
 use transom_cpu::thunk::{Bound, THUNK_SIZE};
 use transom_loader::builtin::BuiltinDll;
-use transom_loader::peb::Words;
 use transom_syscalls::memory::{PAGE, Range};
 use transom_syscalls::status::Result;
 use windows_sys::Win32::System::Memory::{PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_READONLY};
@@ -281,41 +280,53 @@ impl BuiltinImage {
         Some(())
     }
 
-    /// Writes the gate of a leaf stub: a jump through a pointer that leads to the thunk at first, and to the stub once the
-    /// function has been called often enough to pay for writing it.
+    /// Writes the gate of a leaf stub: a place that jumps to the thunk at first, and becomes the stub (or a jump to it, if it is
+    /// long) once the function has been called often enough to pay for assembling it.
     fn write_gate(&self, state: &mut State, index: usize, shim: Shim) -> Option<u64> {
-        let at = self.leaf_room(state, GATE_SIZE)?;
-        let pointer = at + GATE_POINTER;
-        // jmp [pointer]: relative to the instruction's end on x86-64, absolute on x86.
-        let operand = if self.process.machine == Machine::Amd64 { GATE_POINTER - 6 } else { pointer };
-        let mut code = [0xCCu8; 16];
-        code[..2].copy_from_slice(&[0xFF, 0x25]);
-        code[2..6].copy_from_slice(&operand.to_le_bytes()[..4]);
-        code[8..].copy_from_slice(&self.thunk_address(index).to_le_bytes());
-        mem::copy_out(at, &code).ok()?;
+        let gate = self.leaf_room(state, GATE_SIZE as u64)?;
+        mem::write(gate, &jump(gate, self.thunk_address(index))).ok()?;
         let lazy: &'static LazyLeaf =
-            Box::leak(Box::new(LazyLeaf { image: self, index, shim, pointer, calls: AtomicU32::new(0) }));
+            Box::leak(Box::new(LazyLeaf { image: self, index, shim, gate, calls: AtomicU32::new(0) }));
         let number = self.first + u32::try_from(index).ok()?;
         let data = core::ptr::from_ref(lazy).cast::<c_void>();
         self.process.thunks.bind(number, Bound { entry: lazy_entry, data });
-        Some(at)
+        Some(gate)
     }
 
-    /// Writes the leaf stub behind a gate and leads the gate to it.
+    /// Writes the leaf stub of a gate, and opens the gate to it; the stub's address.
     fn open_gate(&self, lazy: &LazyLeaf) -> Option<u64> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let at = self.write_leaf(&mut state, lazy.index, lazy.shim.leaf?)?;
-        // One aligned store: threads that pass the gate meanwhile see the thunk or the stub.
-        if (Words { wide: self.process.machine.is_64() }).put(lazy.pointer, at).is_err() {
-            log::debug!("{}: the gate of {} cannot be written", self.dll.name, lazy.shim.name);
+        let made = self.write_behind(&mut state, lazy, lazy.shim.leaf?);
+        if made.is_none() {
+            log::debug!("{}: the gate of {} stays closed", self.dll.name, lazy.shim.name);
         }
-        Some(at)
+        made
+    }
+
+    /// A gate begins with one instruction in an aligned word. The rest is written first and the word last, by one store, so that
+    /// threads that pass meanwhile run the old instruction or the new ones.
+    fn write_behind(&self, state: &mut State, lazy: &LazyLeaf, emit: LeafFn) -> Option<u64> {
+        let Leaf { mut code, frame } = emit(self.process.machine, self.thunk_address(lazy.index), lazy.gate)?;
+        if frame.is_some() || code.len() > GATE_SIZE {
+            let at = self.write_leaf(state, lazy.index, emit)?;
+            return mem::write(lazy.gate, &jump(lazy.gate, at)).ok().map(|()| at);
+        }
+        code.resize(GATE_SIZE, 0xCC);
+        let (first, rest) = code.split_first_chunk::<8>()?;
+        mem::copy_out(lazy.gate + 8, rest).ok()?;
+        mem::write(lazy.gate, &u64::from_le_bytes(*first)).ok().map(|()| lazy.gate)
     }
 }
 
-/// Bytes of a gate, and where in it its pointer is.
-const GATE_SIZE: u64 = 16;
-const GATE_POINTER: u64 = 8;
+/// The first word of a gate that leads elsewhere: `jmp to`, then breakpoints.
+fn jump(at: u64, to: u64) -> u64 {
+    const LEN: u64 = 5;
+    let distance = to.wrapping_sub(at + LEN).to_le_bytes();
+    u64::from_le_bytes([0xE9, distance[0], distance[1], distance[2], distance[3], 0xCC, 0xCC, 0xCC])
+}
+
+/// Bytes of a gate: room for the stubs that are so short that a jump would be much of their time.
+const GATE_SIZE: usize = 48;
 
 /// Calls after which a leaf stub is written.
 const OFTEN: u32 = 32;
@@ -326,8 +337,8 @@ struct LazyLeaf {
     image: *const BuiltinImage,
     index: usize,
     shim: Shim,
-    /// Guest address of the gate's pointer.
-    pointer: u64,
+    /// Guest address of the gate.
+    gate: u64,
     calls: AtomicU32,
 }
 
