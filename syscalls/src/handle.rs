@@ -125,14 +125,17 @@ pub struct Entry {
 struct Slot {
     state: AtomicU64,
     access: AtomicU32,
+    /// Its number, so that a [`Pin`] need not carry it (see there).
+    index: u32,
     object: UnsafeCell<MaybeUninit<Arc<dyn Object>>>,
 }
 
 impl Slot {
-    const fn empty() -> Self {
+    const fn empty(index: u32) -> Self {
         Self {
             state: AtomicU64::new(0),
             access: AtomicU32::new(0),
+            index,
             object: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
@@ -258,13 +261,12 @@ impl HandleTable {
     }
 
     #[inline]
-    fn slot(&self, handle: Handle) -> Option<(u32, &Slot)> {
-        let index = handle.slot()?;
-        let (chunk, offset) = locate(index);
+    fn slot(&self, handle: Handle) -> Option<&Slot> {
+        let (chunk, offset) = locate(handle.slot()?);
         let base = self.chunks.get(chunk)?.load(Ordering::Acquire);
         // SAFETY: a published chunk `chunk` has FIRST_CHUNK << chunk initialised slots, never moves and is freed only
         // with the table; `locate` keeps the offset below that count.
-        (!base.is_null()).then(|| (index, unsafe { &*base.add(offset) }))
+        (!base.is_null()).then(|| unsafe { &*base.add(offset) })
     }
 
     /// Pins the slot of a live handle.
@@ -288,9 +290,9 @@ impl HandleTable {
 
     #[inline]
     fn pin_present(&self, handle: Handle) -> Option<Pin<'_>> {
-        let (index, slot) = self.slot(handle)?;
+        let slot = self.slot(handle)?;
         let seen = slot.pin();
-        let pin = Pin { table: self, slot, index };
+        let pin = Pin { table: self, slot };
         (seen & LIVE != 0).then_some(pin)
     }
 
@@ -349,7 +351,8 @@ impl HandleTable {
         let (chunk, _) = locate(index);
         let cell = self.chunks.get(chunk).ok_or(Status(f::STATUS_INSUFFICIENT_RESOURCES))?;
         if cell.load(Ordering::Acquire).is_null() {
-            let slots: Box<[Slot]> = (0..FIRST_CHUNK << chunk).map(|_| Slot::empty()).collect();
+            let first = (FIRST_CHUNK << chunk) - FIRST_CHUNK;
+            let slots: Box<[Slot]> = (0..FIRST_CHUNK << chunk).map(|i| Slot::empty(first + i)).collect();
             cell.store(Box::into_raw(slots).cast::<Slot>(), Ordering::Release);
         }
         Ok(())
@@ -367,9 +370,7 @@ impl HandleTable {
         ledger.live += 1;
         drop(ledger);
         let handle = Handle::of_slot(index);
-        let Some((_, slot)) = self.slot(handle) else {
-            unreachable!("the slot's chunk was made under the mutex")
-        };
+        let Some(slot) = self.slot(handle) else { unreachable!("the slot's chunk was made under the mutex") };
         slot.access.store(access, Ordering::Relaxed);
         // SAFETY: the slot is free and was taken off the free list by this thread, so nobody else writes the object,
         // and nobody reads it before LIVE is set below.
@@ -398,10 +399,11 @@ impl HandleTable {
     pub fn get<T: Object>(&self, handle: Handle, access: u32) -> Result<Ref<'_, T>> {
         let pin = self.pin(handle)?;
         let any: &dyn Any = pin.object().as_ref();
-        let object: *const T =
-            any.downcast_ref::<T>().ok_or(Status(f::STATUS_OBJECT_TYPE_MISMATCH))? as *const T;
+        if !any.is::<T>() {
+            return Err(Status(f::STATUS_OBJECT_TYPE_MISMATCH));
+        }
         pin.check(access)?;
-        Ok(Ref { object, pin, marker: PhantomData })
+        Ok(Ref { pin, marker: PhantomData })
     }
 
     /// Closes a handle. If it was the object's last in this process, tells the object.
@@ -541,14 +543,14 @@ impl HandleTable {
 
     /// Releases a slot found CLOSING without pins; see the module documentation.
     #[cold]
-    fn release(&self, slot: &Slot, index: u32) {
+    fn release(&self, slot: &Slot) {
         if slot.state.compare_exchange(CLOSING, 0, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return;
         }
         // SAFETY: the exchange succeeded, so this thread alone ends the CLOSING state; the object is initialised, nobody
         // holds a pin that saw it, and the slot is not reused before it is on the free list.
         let object = unsafe { (*slot.object.get()).assume_init_read() };
-        self.ledger().free.push(index);
+        self.ledger().free.push(slot.index);
         drop(object);
     }
 }

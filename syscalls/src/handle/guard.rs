@@ -13,10 +13,13 @@ use crate::object::Object;
 use crate::status::{Result, Status};
 
 /// A pinned slot: while it lives, the slot's object is not released.
+///
+/// Two words, as is all that contains it, so that lookups return it in registers. Returned through memory it cost as much as the
+/// lookup: it was written word by word and copied as a whole, which the processor does only once the words have left its store
+/// buffer.
 pub(super) struct Pin<'a> {
     pub(super) table: &'a HandleTable,
     pub(super) slot: &'a Slot,
-    pub(super) index: u32,
 }
 
 impl Pin<'_> {
@@ -41,7 +44,7 @@ impl Drop for Pin<'_> {
     fn drop(&mut self) {
         let seen = self.slot.unpin();
         if seen & (PINS | CLOSING) == CLOSING | 1 {
-            self.table.release(self.slot, self.index);
+            self.table.release(self.slot);
         }
     }
 }
@@ -61,6 +64,7 @@ impl ObjectRef<'_> {
 
 impl Deref for ObjectRef<'_> {
     type Target = dyn Object;
+    #[inline]
     fn deref(&self) -> &dyn Object {
         self.pin.object().as_ref()
     }
@@ -68,7 +72,6 @@ impl Deref for ObjectRef<'_> {
 
 /// An object of a known type, held through its handle's slot.
 pub struct Ref<'a, T> {
-    pub(super) object: *const T,
     pub(super) pin: Pin<'a>,
     pub(super) marker: PhantomData<&'a T>,
 }
@@ -85,10 +88,14 @@ impl<T: Object> Ref<'_, T> {
     }
 }
 
+const _: () =
+    assert!(size_of::<crate::status::Result<Ref<'_, crate::wait::Event>>>() == 2 * size_of::<usize>());
+
 impl<T> Deref for Ref<'_, T> {
     type Target = T;
+    #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: points into the Arc that the pin keeps alive.
-        unsafe { &*self.object }
+        // SAFETY: `HandleTable::get` found the object, which the pin keeps alive, to be a `T`.
+        unsafe { &*Arc::as_ptr(self.pin.object()).cast::<T>() }
     }
 }

@@ -30,14 +30,20 @@ pub(crate) fn handle_flags(cx: &Cx, attributes: Ptr<SecurityAttributes>) -> Win3
 /// Milliseconds to a deadline; all ones is never.
 pub(crate) fn deadline(milliseconds: u32) -> Deadline {
     match milliseconds {
+        // Passed, whatever the time is.
+        0 => Deadline::Monotonic(0),
         t::INFINITE => Deadline::Never,
         ms => Deadline::Monotonic(monotonic_now() + u64::from(ms) * 1_000_000),
     }
 }
 
-/// A handle value for the waiting services; pseudo-handles become real objects there.
-fn value(handle: Handle) -> Win32<HandleValue> {
-    HandleValue::from_guest(handle.0.cast_unsigned()).ok_or(WinError::Code(f::ERROR_INVALID_HANDLE))
+/// A handle value for the waiting services. Pseudo-handles become real ones.
+#[inline]
+fn value(cx: &Cx, handle: Handle) -> Win32<HandleValue> {
+    match HandleValue::from_guest(handle.0.cast_unsigned()) {
+        Some(value) => Ok(value),
+        None => super::handleapi::value(super::handleapi::real(cx, handle)?),
+    }
 }
 
 /// Turns the outcome of a wait into what the Win32 functions return. APCs are run here, on the way out.
@@ -274,7 +280,7 @@ fn WaitForSingleObject(cx: &Cx, handle: Handle, milliseconds: u32) -> Win32<u32>
 /// Waits for one object, alertably if asked.
 #[shim(kernel32, fails = -1)]
 fn WaitForSingleObjectEx(cx: &Cx, handle: Handle, milliseconds: u32, alertable: bool) -> Win32<u32> {
-    let handle = value(super::handleapi::real(cx, handle)?)?;
+    let handle = value(cx, handle)?;
     let waited = wait_handles(cx.handles(), &[handle], false, deadline(milliseconds), alert(alertable))?;
     Ok(outcome(cx, waited))
 }
@@ -310,7 +316,7 @@ pub(crate) fn WaitForMultipleObjectsEx(
     }
     let mut values = Vec::with_capacity(count as usize);
     for i in 0..count as usize {
-        values.push(value(super::handleapi::real(cx, handles.add(cx, i).read(cx)?)?)?);
+        values.push(value(cx, handles.add(cx, i).read(cx)?)?);
     }
     let waited = wait_handles(cx.handles(), &values, all, deadline(milliseconds), alert(alertable))?;
     drop(values);
@@ -326,7 +332,7 @@ fn SignalObjectAndWait(
     milliseconds: u32,
     alertable: bool,
 ) -> Win32<u32> {
-    let (signal, wait) = (value(signal)?, value(super::handleapi::real(cx, wait)?)?);
+    let (signal, wait) = (super::handleapi::value(signal)?, value(cx, wait)?);
     let waited = {
         let first = cx.handles().object(signal, 0)?;
         let second = cx.handles().object(wait, transom_syscalls::wait::waiting::SYNCHRONIZE)?;
