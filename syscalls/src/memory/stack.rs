@@ -34,6 +34,11 @@ const FLOOR: u64 = 6 * PAGE;
 /// How far a stack grows at one fault. Windows grows by a page; more saves faults and touches no memory.
 const STEP: u64 = 16 * PAGE;
 
+/// What of a stack a short thread touches: cleaned by hand when it is used again.
+const TOP: u64 = 2 * PAGE;
+
+const GUARD: u32 = PAGE_READWRITE | PAGE_GUARD;
+
 impl Memory {
     /// Makes a stack of `reserve` bytes (rounded up to the granularity) with `commit` bytes usable at once (rounded up
     /// to pages) and a guard page below them.
@@ -57,7 +62,7 @@ impl Memory {
         let mut stack = region::Region::new(range.base, range.size, region::Kind::Private, PAGE_READWRITE, 0);
         stack.stack = true;
         stack.set(limit, base, PAGE_READWRITE);
-        stack.set(limit - PAGE, limit, PAGE_READWRITE | PAGE_GUARD);
+        stack.set(limit - PAGE, limit, GUARD);
         state.regions.insert(range.base, stack);
         if let Err(status) = host::protect(limit, commit, protect::host(PAGE_READWRITE, self.executes())) {
             state.regions.remove(&range.base);
@@ -68,6 +73,30 @@ impl Memory {
         drop(state);
         self.changed(range.base, range.size);
         Ok(Stack { allocation_base: range.base, limit, base })
+    }
+
+    /// Makes a stack that nobody uses any more as good as new: what is committed is zero again. It is that stack, which may have
+    /// grown. `None` if the guest has changed it otherwise, or it has overflowed; then it is to be freed.
+    pub fn renew_stack(&self, stack: &Stack) -> Option<Stack> {
+        // Under the lock: nobody takes pages away meanwhile.
+        let state = self.lock();
+        let (start, region) = state.region_at(stack.allocation_base).filter(|(_, region)| region.stack)?;
+        let mut runs = region.runs().map(|(from, _, protect)| (from, protect));
+        let parts = (runs.next()?, runs.next()?, runs.next()?, runs.next());
+        let ((lowest, 0), (_, GUARD), (limit, PAGE_READWRITE), None) = parts else { return None };
+        if lowest != stack.allocation_base || start != lowest || start + region.size != stack.base {
+            return None;
+        }
+        let clean = limit.max(stack.base - TOP);
+        if limit < clean {
+            host::advise(limit, clean - limit, libc::MADV_DONTNEED).ok()?;
+        }
+        let size = usize::try_from(stack.base - clean).ok()?;
+        // SAFETY: committed memory of a stack that nobody runs on.
+        unsafe {
+            core::ptr::with_exposed_provenance_mut::<u8>(usize::try_from(clean).ok()?).write_bytes(0, size)
+        };
+        Some(Stack { limit, ..*stack })
     }
 
     /// Takes an allocation that a thread runs on, though it was not made as a stack, for one: its guard pages make it grow from
@@ -93,7 +122,7 @@ impl Memory {
         if region.protect_at(guard) & PAGE_GUARD == 0 && region.protect_at(guard) != 0 {
             host::protect(base + PAGE, guard - base, libc::PROT_NONE).ok()?;
             region.set(base + PAGE, guard, 0);
-            region.set(guard, guard + PAGE, PAGE_READWRITE | PAGE_GUARD);
+            region.set(guard, guard + PAGE, GUARD);
             drop(state);
             self.changed(base + PAGE, guard - base);
             return Some(guard + PAGE);
@@ -147,7 +176,7 @@ impl Memory {
         region.set(start, page + PAGE, PAGE_READWRITE);
         let growth = match growth {
             Growth::Grown(_) if region.protect_at(start - PAGE) == 0 => {
-                region.set(start - PAGE, start, PAGE_READWRITE | PAGE_GUARD);
+                region.set(start - PAGE, start, GUARD);
                 Growth::Grown(start)
             }
             Growth::Grown(_) => Growth::Grown(start),

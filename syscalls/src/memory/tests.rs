@@ -306,6 +306,31 @@ fn stacks_grow_to_their_end() {
 }
 
 #[test]
+fn a_stack_is_renewed_unless_it_was_changed() {
+    let memory = Memory::new(8, true);
+    let stack = memory.allocate_stack(0x10_0000, 0x1000).unwrap();
+    let bytes = |from: u64| {
+        let size = usize::try_from(stack.base - from).unwrap();
+        // SAFETY: committed memory of this test's.
+        unsafe { std::slice::from_raw_parts_mut(from as *mut u8, size) }
+    };
+    bytes(stack.limit).fill(1);
+    assert_eq!(memory.renew_stack(&stack), Some(stack));
+    assert!(bytes(stack.limit).iter().all(|b| *b == 0));
+
+    let Growth::Grown(limit) = memory.grow_stack(stack.limit - 8) else { panic!("did not grow") };
+    bytes(limit).fill(1);
+    assert_eq!(memory.renew_stack(&stack), Some(Stack { limit, ..stack }), "it stays grown");
+    assert!(bytes(limit).iter().all(|b| *b == 0));
+    assert!(matches!(memory.grow_stack(limit - 8), Growth::Grown(_)), "its guard page is in place");
+
+    memory.protect(stack.base - PAGE, PAGE, PAGE_READONLY).unwrap();
+    assert_eq!(memory.renew_stack(&stack), None);
+    memory.free(stack.allocation_base, 0, MEM_RELEASE).unwrap();
+    assert_eq!(memory.renew_stack(&stack), None, "freed by the guest");
+}
+
+#[test]
 fn the_last_pages_of_a_stack_are_used() {
     let memory = Memory::new(8, true);
     let stack = memory.allocate_stack(0x1_0000, 0xa000).unwrap();
