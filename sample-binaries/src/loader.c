@@ -23,6 +23,21 @@ static DWORD WINAPI in_thread(void *p)
     return (DWORD)(bump() * 100 + own);
 }
 
+/* Threads in turn may get memory that others have used before. */
+static int stale_in_threads_in_turn(void)
+{
+    int stale = 0;
+    for (int i = 0; i < 100; i++) {
+        DWORD code = 0;
+        HANDLE t = CreateThread(NULL, 0, in_thread, NULL, 0, NULL);
+        WaitForSingleObject(t, INFINITE);
+        GetExitCodeThread(t, &code);
+        CloseHandle(t);
+        stale += code != 4206;
+    }
+    return stale;
+}
+
 static void from_dll(HMODULE m)
 {
     const char *(*history)(void) = (const char *(*)(void))(void *)GetProcAddress(m, "dll_history");
@@ -141,6 +156,7 @@ int main(void)
     CHECK("the same module", again == m);
     history = (const char *(*)(void))(void *)GetProcAddress(m, "dll_history");
     CHECK_STR("attached once", history(), "ATd");
+    CHECK_INT("fresh in each of many threads", stale_in_threads_in_turn(), 0);
     CHECK("GetModuleFileName", GetModuleFileNameA(m, path, sizeof path) > 0 && strlen(path) > 13 && !_stricmp(path + strlen(path) - 13, "sampledll.dll"));
     CHECK("GetModuleHandleEx by address", GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
           (const char *)(uintptr_t)history, &again) && again == m);

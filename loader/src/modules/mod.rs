@@ -17,7 +17,6 @@ mod tls;
 
 pub use error::LoadError;
 pub use lock::{LoaderLock, LoaderLockGuard};
-pub use tls::ThreadTls;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering};

@@ -4,6 +4,7 @@
 //! Arrays have room for more modules than most programs ever load; when a DLL loaded later needs more, every thread gets
 //! a longer array. The old one stays, as its thread may be reading it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use transom_cpu::mem;
@@ -21,14 +22,26 @@ const FIRST_ROOM: usize = 64;
 pub(super) struct Registry {
     modules: Vec<Option<(Arc<Module>, TlsDirectory)>>,
     threads: Vec<ThreadTls>,
+    spare: Spare,
 }
 
+/// Memory of threads that have ended, by size.
+type Spare = HashMap<u64, Vec<u64>>;
+
 /// A thread's TLS array.
-#[derive(Clone, Copy, Debug)]
-pub struct ThreadTls {
+#[derive(Debug)]
+struct ThreadTls {
     teb: Teb,
     array: u64,
     room: usize,
+    /// What was taken for the thread: address and size. (The array is the guest's to change.)
+    taken: Vec<(u64, u64)>,
+}
+
+impl ThreadTls {
+    fn new(teb: Teb) -> Self {
+        Self { teb, array: 0, room: 0, taken: Vec::new() }
+    }
 }
 
 impl Modules {
@@ -59,11 +72,12 @@ impl Modules {
     pub(super) fn publish_tls(&self, modules: &[Arc<Module>]) -> Result<()> {
         let mut registry = unpoison(self.tls.lock());
         for index in modules.iter().filter_map(|m| m.tls_index.get().copied()) {
-            for i in 0..registry.threads.len() {
-                let thread = self.grow(registry.threads[i], index as usize)?;
-                registry.threads[i] = thread;
-                self.add_block(&registry, thread, index as usize)?;
-            }
+            let mut threads = std::mem::take(&mut registry.threads);
+            let added = threads
+                .iter_mut()
+                .try_for_each(|thread| self.add_block(&mut registry, thread, index as usize));
+            registry.threads = threads;
+            added?;
         }
         Ok(())
     }
@@ -76,20 +90,24 @@ impl Modules {
         let mut registry = unpoison(self.tls.lock());
         if registry.modules.is_empty() {
             // The usual case. The array is made if a DLL with a TLS directory arrives.
-            registry.threads.push(ThreadTls { teb, array: 0, room: 0 });
+            registry.threads.push(ThreadTls::new(teb));
             return Ok(());
         }
-        let thread = self.grow(ThreadTls { teb, array: 0, room: 0 }, registry.modules.len())?;
+        let mut thread = ThreadTls::new(teb);
         for index in 0..registry.modules.len() {
-            self.add_block(&registry, thread, index)?;
+            self.add_block(&mut registry, &mut thread, index)?;
         }
         registry.threads.push(thread);
         Ok(())
     }
 
-    /// Forgets a thread that ends.
+    /// Forgets a thread that ends. Its memory is for threads to come.
     pub fn detach_tls(&self, teb: u64) {
-        unpoison(self.tls.lock()).threads.retain(|t| t.teb.addr != teb);
+        let mut registry = unpoison(self.tls.lock());
+        let Some(at) = registry.threads.iter().position(|t| t.teb.addr == teb) else { return };
+        for (address, size) in registry.threads.swap_remove(at).taken {
+            registry.spare.entry(size).or_default().push(address);
+        }
     }
 
     pub(super) fn forget_tls(&self, module: &Arc<Module>) {
@@ -99,28 +117,44 @@ impl Modules {
         }
     }
 
+    /// Zeroed memory for a thread.
+    fn take(&self, spare: &mut Spare, thread: &mut ThreadTls, size: u64) -> Result<u64> {
+        let at = match spare.get_mut(&size).and_then(Vec::pop) {
+            Some(at) => {
+                mem::fill(at, 0, usize::try_from(size).map_err(|_| fault_status())?).map_err(fault)?;
+                at
+            }
+            None => self.with_arena(|memory, arena| arena.take(memory, size))?,
+        };
+        thread.taken.push((at, size));
+        Ok(at)
+    }
+
     /// Makes sure that a thread's array has room for `index`.
-    fn grow(&self, thread: ThreadTls, index: usize) -> Result<ThreadTls> {
+    fn grow(&self, spare: &mut Spare, thread: &mut ThreadTls, index: usize) -> Result<()> {
         if index < thread.room {
-            return Ok(thread);
+            return Ok(());
         }
         let w = thread.teb.w;
         let room = (index + 1).next_multiple_of(FIRST_ROOM);
-        let array = self.with_arena(|memory, arena| arena.take(memory, room as u64 * w.size()))?;
+        let array = self.take(spare, thread, room as u64 * w.size())?;
         for i in 0..thread.room as u64 {
             let block = w.get(thread.array + i * w.size()).map_err(fault)?;
             w.put(array + i * w.size(), block).map_err(fault)?;
         }
         w.put(thread.teb.tls_pointer(), array).map_err(fault)?;
-        Ok(ThreadTls { array, room, ..thread })
+        (thread.array, thread.room) = (array, room);
+        Ok(())
     }
 
     /// Makes a module's block for a thread: the template, then zeroes.
-    fn add_block(&self, registry: &Registry, thread: ThreadTls, index: usize) -> Result<()> {
-        let Some(Some((module, directory))) = registry.modules.get(index) else { return Ok(()) };
+    fn add_block(&self, registry: &mut Registry, thread: &mut ThreadTls, index: usize) -> Result<()> {
+        let Registry { modules, spare, .. } = registry;
+        self.grow(spare, thread, index)?;
+        let Some(Some((module, directory))) = modules.get(index) else { return Ok(()) };
         let size = u64::from(directory.template_size) + u64::from(directory.zero_fill);
         let align = u64::from(directory.alignment.max(16));
-        let raw = self.with_arena(|memory, arena| arena.take(memory, size + align))?;
+        let raw = self.take(spare, thread, size + align)?;
         let block = raw.next_multiple_of(align);
         let mut template = vec![0u8; directory.template_size as usize];
         module.image().read_at(directory.template, &mut template);
