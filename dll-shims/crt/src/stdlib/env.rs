@@ -23,14 +23,29 @@ struct State {
 
 struct Variable {
     text: Vec<u16>,
+    /// Units of the name: what lies before the `=`.
+    name_len: usize,
     /// Guest copies, narrow and wide, once made; `getenv` returns pointers into them.
-    copies: [u64; 2],
+    copies: [Option<GuestCopy>; 2],
+}
+
+/// A variable in guest memory.
+#[derive(Clone, Copy)]
+struct GuestCopy {
+    at: u64,
+    /// Where its value begins.
+    value: u64,
 }
 
 impl Variable {
+    fn new(text: Vec<u16>) -> Self {
+        let equals = text.iter().skip(1).position(|u| *u == u16::from(b'='));
+        let name_len = equals.map_or(text.len(), |i| i + 1);
+        Self { text, name_len, copies: [None; 2] }
+    }
+
     fn name(&self) -> &[u16] {
-        let equals = self.text.iter().skip(1).position(|u| *u == u16::from(b'='));
-        &self.text[..equals.map_or(self.text.len(), |i| i + 1)]
+        &self.text[..self.name_len]
     }
 }
 
@@ -54,7 +69,7 @@ fn read_block(cx: &Cx) -> Option<Vec<Variable>> {
         }
         next += 2 * (text.len() as u64 + 1);
         if text.first() != Some(&u16::from(b'=')) {
-            out.push(Variable { text, copies: [0; 2] });
+            out.push(Variable::new(text));
         }
     }
     Some(out)
@@ -77,20 +92,21 @@ pub(crate) fn find(cx: &Cx, name: &[u16]) -> Option<Vec<u16>> {
 fn address<U: Text>(cx: &Cx, name: &[u16]) -> Crt<Option<u64>> {
     with(cx, |all| {
         let Some(variable) = all.iter_mut().find(|v| same_name(v.name(), name)) else { return Ok(None) };
-        let at = copy_of::<U>(cx, variable)?;
-        let skip = U::from_wide(variable.name()).len() as u64 + 1;
-        Ok(Some(at + skip * U::BYTES))
+        Ok(Some(copy_of::<U>(cx, variable)?.value))
     })
 }
 
-fn copy_of<U: Text>(cx: &Cx, variable: &mut Variable) -> Crt<u64> {
-    let slot = &mut variable.copies[usize::from(U::WIDE)];
-    if *slot == 0 {
-        let text = U::from_wide(&variable.text);
-        *slot = globals::allocate(cx, (text.len() as u64 + 1) * U::BYTES)?;
-        guest::put(*slot, &text)?;
+fn copy_of<U: Text>(cx: &Cx, variable: &mut Variable) -> Crt<GuestCopy> {
+    if let Some(made) = variable.copies[usize::from(U::WIDE)] {
+        return Ok(made);
     }
-    Ok(*slot)
+    let text = U::from_wide(&variable.text);
+    let at = globals::allocate(cx, (text.len() as u64 + 1) * U::BYTES)?;
+    guest::put(at, &text)?;
+    let before = U::from_wide(variable.name()).len() as u64 + 1;
+    let made = GuestCopy { at, value: at + before * U::BYTES };
+    variable.copies[usize::from(U::WIDE)] = Some(made);
+    Ok(made)
 }
 
 /// Makes the array of strings that `_environ` points to.
@@ -99,7 +115,7 @@ pub(crate) fn array<U: Text>(cx: &Cx) -> Crt<u64> {
     with(cx, |all| {
         let at = globals::allocate(cx, (all.len() as u64 + 1) * pointer)?;
         for (i, variable) in all.iter_mut().enumerate() {
-            let copy = copy_of::<U>(cx, variable)?;
+            let copy = copy_of::<U>(cx, variable)?.at;
             globals::write_pointer(cx, at + i as u64 * pointer, copy)?;
         }
         Ok(at)
@@ -123,7 +139,7 @@ pub(crate) fn set(cx: &Cx, name: &[u16], value: &[u16]) -> Crt<()> {
         all.retain(|v| !same_name(v.name(), name));
         if !value.is_empty() {
             let text = [name, &[u16::from(b'=')], value].concat();
-            all.push(Variable { text, copies: [0; 2] });
+            all.push(Variable::new(text));
         }
     });
     refresh(cx)?;
