@@ -137,6 +137,45 @@ static void system_dlls(HMODULE kernel)
     CHECK("a directory that is not there", !directory(self, TRUE, IMAGE_DIRECTORY_ENTRY_ARCHITECTURE, &size) && size == 0);
 }
 
+/* Resources put into a copy of a DLL, and taken out again. */
+static void updates(const char *dll)
+{
+    static const char copy[] = "loader-updated.dll";
+    static char large[0x6000];
+    HANDLE u;
+    HMODULE m;
+    HRSRC r;
+    int (*add)(int, int);
+    memset(large, 'x', sizeof large);
+    CHECK("copy", CopyFileA(dll, copy, FALSE));
+    CHECK_ERR("no file", BeginUpdateResourceA("no-such-file.dll", FALSE), ERROR_FILE_NOT_FOUND);
+    u = BeginUpdateResourceA(copy, FALSE);
+    CHECK("BeginUpdateResource", u != NULL);
+    CHECK("a number", UpdateResourceA(u, (char *)RT_RCDATA, MAKEINTRESOURCEA(301), 0x409, large, sizeof large));
+    CHECK("a name", UpdateResourceA(u, "KIND", "Some", 0, (void *)"abc", 3));
+    CHECK("EndUpdateResource", EndUpdateResourceA(u, FALSE));
+    CHECK_ERR("ended", EndUpdateResourceA(u, FALSE), ERROR_INVALID_HANDLE);
+    m = LoadLibraryA(copy);
+    CHECK("it still loads", m != NULL);
+    r = FindResourceA(m, MAKEINTRESOURCEA(301), (char *)RT_RCDATA);
+    CHECK("found by number", r && SizeofResource(m, r) == sizeof large && !memcmp(LockResource(LoadResource(m, r)), large, sizeof large));
+    r = FindResourceA(m, "some", "kind");
+    CHECK("found by name", r && SizeofResource(m, r) == 3 && !memcmp(LockResource(LoadResource(m, r)), "abc", 3));
+    CHECK("the others are there", FindResourceA(m, MAKEINTRESOURCEA(300), (char *)RT_RCDATA) != NULL);
+    add = (int (*)(int, int))(void *)GetProcAddress(m, "dll_add");
+    CHECK_INT("its functions work", add ? add(40, 2) : 0, 42);
+    FreeLibrary(m);
+    u = BeginUpdateResourceA(copy, FALSE);
+    CHECK("deleting", UpdateResourceA(u, "KIND", "SOME", 0, NULL, 0) && EndUpdateResourceA(u, FALSE));
+    u = BeginUpdateResourceA(copy, TRUE);
+    CHECK("discarding", EndUpdateResourceA(u, TRUE));
+    m = LoadLibraryExA(copy, NULL, LOAD_LIBRARY_AS_DATAFILE);
+    CHECK_ERR("deleted", FindResourceA(m, "SOME", "KIND"), ERROR_RESOURCE_TYPE_NOT_FOUND);
+    CHECK("discarded", FindResourceA(m, MAKEINTRESOURCEA(301), (char *)RT_RCDATA) != NULL);
+    FreeLibrary(m);
+    CHECK("removed", DeleteFileA(copy));
+}
+
 int main(void)
 {
     char path[MAX_PATH];
@@ -162,6 +201,7 @@ int main(void)
           (const char *)(uintptr_t)history, &again) && again == m);
     resources(m);
     versions(path);
+    updates(path);
     CHECK("FreeLibrary", FreeLibrary(m));
     CHECK("still loaded", GetModuleHandleA("sampledll") == m);
     CHECK("FreeLibrary last", FreeLibrary(m));

@@ -33,6 +33,7 @@ pub(crate) mod processthreadsapi;
 pub(crate) mod profileapi;
 pub(crate) mod psapi;
 pub(crate) mod resources;
+pub(crate) mod resources_update;
 pub(crate) mod stringapiset;
 pub(crate) mod synchapi;
 pub(crate) mod synchapi_locks;

@@ -41,7 +41,7 @@ fn bad(error: &PeError) -> WinError {
 }
 
 /// A type or name argument: a number in place of a pointer, `#123`, or a name.
-fn id(argument: WStr) -> Win32<ResourceId> {
+pub(crate) fn id(argument: WStr) -> Win32<ResourceId> {
     if let Ok(number) = u16::try_from(argument.addr()) {
         return Ok(ResourceId::Id(number));
     }

@@ -5,6 +5,7 @@
 //! String tables are read here, as they are part of the lookup; version blocks and message tables are parsed in
 //! [`version`] and [`messages`] from the bytes of their resource.
 
+pub mod edit;
 pub mod messages;
 pub mod version;
 
