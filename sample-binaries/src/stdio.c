@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <io.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,6 +231,60 @@ static void descriptors(void)
     _unlink("o.txt");
 }
 
+/* Lines of all lengths, across the ends of buffers, into all sizes of memory. */
+static void lines(void)
+{
+    enum { LINES = 200 };
+    static char text[LINES * LINES], got[300];
+    FILE *f = fopen("l.txt", "wb");
+    int i, size, ok = 1, ended = 1, placed = 1;
+    size_t all = 0, at, room;
+    for (i = 0; i < LINES; i++) {
+        memset(text + all, 'a' + i % 26, i);
+        all += i;
+        text[all++] = '\n';
+    }
+    all--; /* the last one has no end */
+    fwrite(text, 1, all, f);
+    fclose(f);
+    for (size = 2; size <= 300; size += size < 40 ? 1 : 13) {
+        f = fopen("l.txt", "rb");
+        for (at = 0; at < all; at += room) {
+            const char *end = (const char *)memchr(text + at, '\n', all - at);
+            room = end ? (size_t)(end - (text + at)) + 1 : all - at;
+            if (room > (size_t)size - 1) room = size - 1;
+            memset(got, 'X', sizeof got);
+            if (fgets(got, size, f) != got || memcmp(got, text + at, room)) { ok = 0; break; }
+            ended &= !got[room] && (room + 1 == sizeof got || got[room + 1] == 'X');
+            if (at % 100 == 0) placed &= ftell(f) == (long)(at + room);
+        }
+        ok &= fgets(got, size, f) == NULL && feof(f);
+        fclose(f);
+    }
+    CHECK("fgets: every line", ok);
+    CHECK("fgets: ended, and nothing beyond", ended);
+    CHECK("fgets: where the stream is", placed);
+    _unlink("l.txt");
+}
+
+/* What the runtime says of the locale, asked often, before and after it changes. */
+static void locale(void)
+{
+    int i, ones = 1, pages = 1;
+    for (i = 0; i < 100; i++) {
+        ones &= MB_CUR_MAX == 1 && ___mb_cur_max_func() == 1;
+        pages &= ___lc_codepage_func() == 0 && localeconv()->decimal_point[0] == '.';
+    }
+    CHECK("the C locale has bytes and no code page", ones && pages);
+    CHECK("setlocale", setlocale(LC_CTYPE, ".1252") != NULL);
+    CHECK_INT("its code page", ___lc_codepage_func(), 1252);
+    CHECK("back", setlocale(LC_CTYPE, "C") != NULL);
+    CHECK_INT("no code page again", ___lc_codepage_func(), 0);
+    errno = EDOM;
+    for (i = 0; i < 100; i++) ones &= *_errno() == EDOM;
+    CHECK("errno stays where it is", ones);
+}
+
 static void temporary(void)
 {
     FILE *f = tmpfile();
@@ -257,6 +312,8 @@ int main(void)
     modes();
     descriptors();
     temporary();
+    lines();
+    locale();
     CHECK_INT("fileno stdin", _fileno(stdin), 0);
     CHECK_INT("fileno stderr", _fileno(stderr), 2);
     CHECK("gets at end of input", fgets(b, sizeof b, stdin) == NULL);

@@ -56,11 +56,51 @@ static DWORD exit_of(HANDLE h)
     return code;
 }
 
+typedef void(__cdecl *number_fn)(int);
+static number_fn take, give;
+static volatile int plain, inside;
+static DWORD WINAPI under_lock(void *n)
+{
+    int i;
+    for (i = 0; i < (int)(uintptr_t)n; i++) {
+        take(25);
+        take(25);
+        if (inside++) plain = -1000000;
+        plain++;
+        inside--;
+        give(25);
+        give(25);
+    }
+    return 0;
+}
+/* The runtime's numbered locks, of which the old one has names: first while there is one thread, then held while others come. */
+static void numbered_locks(void)
+{
+    HMODULE crt = GetModuleHandleA("msvcrt.dll");
+    HANDLE h[4];
+    int i, before;
+    if (!crt) return;
+    take = (number_fn)(void *)GetProcAddress(crt, "_lock");
+    give = (number_fn)(void *)GetProcAddress(crt, "_unlock");
+    under_lock((void *)100);
+    CHECK_INT("alone", plain, 100);
+    take(25);
+    for (i = 0; i < 4; i++) h[i] = CreateThread(NULL, 0, under_lock, (void *)3000, 0, NULL);
+    Sleep(20);
+    before = plain;
+    give(25);
+    CHECK_INT("the others waited", before, 100);
+    CHECK_INT("and went on", WaitForMultipleObjects(4, h, TRUE, 60000), WAIT_OBJECT_0);
+    CHECK_INT("one at a time", plain, 12100);
+    for (i = 0; i < 4; i++) CloseHandle(h[i]);
+}
+
 int main(void)
 {
     HANDLE h[8], t;
     DWORD id = 0, code;
     int i;
+    numbered_locks();
     for (i = 0; i < 8; i++) h[i] = CreateThread(NULL, 0, add, (void *)(uintptr_t)i, 0, NULL);
     CHECK_INT("wait for all", WaitForMultipleObjects(8, h, TRUE, 60000), WAIT_OBJECT_0);
     CHECK_INT("all counted", counter, 80000);

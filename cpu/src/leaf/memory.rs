@@ -82,6 +82,8 @@ macro_rules! move_short {
     }};
 }
 
+pub(super) use move_short;
+
 /// More than 64 bytes upwards, 32 at a time; the last 32 are loaded beforehand.
 macro_rules! move_up_sse {
     ($a:ident, $done:ident, $dst:ident, $src:ident, $len:ident, $u:ident) => {{

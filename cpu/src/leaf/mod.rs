@@ -20,6 +20,7 @@ pub mod strings;
 pub mod sync;
 pub mod thread;
 pub mod time;
+pub mod value;
 
 use iced_x86::code_asm::{CodeAssembler, CodeLabel};
 use iced_x86::{BlockEncoderOptions, IcedError};

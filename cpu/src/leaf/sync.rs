@@ -295,3 +295,44 @@ pub fn try_acquire_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Opti
 pub fn release_srw_lock_shared(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     change_shares(machine, at, slow, -1, false)
 }
+
+/// A C function of a number: passes the address of that element of a table on to a function of the Windows API with a single
+/// parameter. Numbers from `count` on are the shim's.
+#[must_use]
+pub fn pass_element(machine: Machine, slow: u64, at: u64, table: Elements, function: u64) -> Option<Leaf> {
+    let Elements { base, size, count } = table;
+    emit(
+        machine,
+        at,
+        |a| {
+            a.cmp(ecx, count)?;
+            a.jae(slow)?;
+            a.imul_3(ecx, ecx, size)?;
+            a.mov(rax, base)?;
+            a.add(rcx, rax)?;
+            a.mov(rax, function)?;
+            a.jmp(rax)
+        },
+        |a| {
+            a.mov(eax, dword_ptr(esp + 4))?;
+            a.cmp(eax, count)?;
+            a.jae(slow)?;
+            a.imul_3(eax, eax, size)?;
+            a.add(eax, u32::try_from(base).unwrap_or(0).cast_signed())?;
+            a.push(eax)?;
+            a.call(function)?;
+            a.ret()
+        },
+    )
+}
+
+/// A table in guest memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Elements {
+    /// Address of the first element; below 4 GiB for an x86 guest.
+    pub base: u64,
+    /// Bytes of an element.
+    pub size: i32,
+    /// How many there are.
+    pub count: i32,
+}

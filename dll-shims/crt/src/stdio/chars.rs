@@ -73,7 +73,7 @@ fn ungetc(cx: &Cx, c: i32, stream: Ptr<u8>) -> Crt<i32> {
 }
 
 /// Reads a line into a buffer of `size` bytes.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::stdio::fgets)]
 fn fgets(cx: &Cx, buffer: Ptr<u8>, size: i32, stream: Ptr<u8>) -> Crt<Ptr<u8>> {
     let Some(mut room) = usize::try_from(size).ok().filter(|n| *n > 0 && !buffer.is_null()) else {
         return Err(invalid(cx, EINVAL));

@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError, RwLock};
 
-use transom_sdk::{Crt, CrtError, Cx, Func, GuestData, Ptr, data, shim};
+use transom_cpu::leaf::{Leaf, value};
+use transom_sdk::{Crt, CrtError, Cx, Func, GuestData, Machine, Ptr, data, shim};
 
 use super::buffer;
 use super::file::{File, IOB_COUNT, READ, SIZE, WRITE};
@@ -254,8 +255,12 @@ fn _iob(cx: &Cx, at: Ptr<IobArray>) {
     let _ = iob(cx);
 }
 
+fn iob_leaf(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
+    value::constant(machine, at, Cx::with_current(|cx| iob(cx).ok())??)
+}
+
 /// The address of the first stream.
-#[shim(msvcrt(__iob_func, __p__iob))]
+#[shim(msvcrt(__iob_func, __p__iob), leaf = iob_leaf)]
 fn __iob_func(cx: &Cx) -> Crt<Ptr<u8>> {
     standard(cx, 0)
 }

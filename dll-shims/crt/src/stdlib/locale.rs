@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use transom_cpu::leaf::{Leaf, value};
 use transom_sdk::codepage::CodePage;
-use transom_sdk::{AStr, Crt, Cx, Ptr, WStr, mem, shim};
+use transom_sdk::{AStr, Crt, Cx, Machine, Ptr, WStr, mem, shim};
 
 use crate::rt::errno::EINVAL;
 use crate::rt::globals::{self, Var};
@@ -22,6 +23,8 @@ struct State {
     /// Guest copies of what `setlocale` returned: narrow and wide.
     returned: [AtomicU64; 2],
     lconv: AtomicU64,
+    /// Guest address of two numbers, which guest code reads: most bytes of a character, and the code page. 0 until then.
+    told: AtomicU64,
     count_output: AtomicU32,
     two_digits: AtomicU32,
     per_thread: AtomicU32,
@@ -105,6 +108,7 @@ fn set(cx: &Cx, category: i32, name: Option<&str>) -> Option<String> {
         let page = resolve(&wanted[LC_CTYPE])?.1;
         state.page.store(page, Ordering::Relaxed);
         let _ = globals::set_int(cx, Var::MbCurMax, i32::try_from(charset(cx).max_bytes()).unwrap_or(1));
+        tell(cx, state.told.load(Ordering::Acquire));
         *names = wanted;
     }
     if category != LC_ALL {
@@ -146,8 +150,44 @@ fn _wsetlocale(cx: &Cx, category: i32, name: Option<WStr>) -> Crt<Ptr<u16>> {
     give(cx, set(cx, category, name.as_deref()))
 }
 
+/// Writes what guest code reads of the locale, if it does.
+fn tell(cx: &Cx, told: u64) {
+    if told != 0 {
+        let _ = mem::write(told, &[charset(cx).max_bytes(), charset(cx).page_number()]);
+    }
+}
+
+/// Where guest code reads the number `index` of the locale.
+fn told(index: u64) -> Option<u64> {
+    Cx::with_current(|cx| {
+        let state = cx.state::<State>();
+        // `setlocale` changes them under this lock.
+        let _names = state.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut at = state.told.load(Ordering::Acquire);
+        if at == 0 {
+            at = globals::allocate(cx, 8).ok()?;
+            state.told.store(at, Ordering::Release);
+            tell(cx, at);
+        }
+        Some(at + 4 * index)
+    })?
+}
+
+fn max_bytes_leaf(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
+    value::variable(machine, at, told(0)?)
+}
+
+fn page_leaf(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
+    value::variable(machine, at, told(1)?)
+}
+
+fn lconv_leaf(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
+    let made = Cx::with_current(|cx| cx.state::<State>().lconv.load(Ordering::Acquire))?;
+    if made == 0 { None } else { value::constant(machine, at, made) }
+}
+
 /// The `struct lconv` of the C locale: ten pointers, eight characters, and in ucrt eight wide pointers.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = lconv_leaf)]
 fn localeconv(cx: &Cx) -> Crt<Ptr<u8>> {
     let state = cx.state::<State>();
     let made = state.lconv.load(Ordering::Acquire);
@@ -195,13 +235,13 @@ fn _configthreadlocale(cx: &Cx, mode: i32) -> Crt<i32> {
 }
 
 /// The code page of the locale.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = page_leaf)]
 fn ___lc_codepage_func(cx: &Cx) -> u32 {
     charset(cx).page_number()
 }
 
 /// Most bytes of a character.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = max_bytes_leaf)]
 fn ___mb_cur_max_func(cx: &Cx) -> u32 {
     charset(cx).max_bytes()
 }

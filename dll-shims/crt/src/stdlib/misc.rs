@@ -1,6 +1,8 @@
 //! `errno`, error texts, and what else stdlib.h has.
 
-use transom_sdk::{AStr, Crt, Cx, Func, Ptr, mem, shim};
+use transom_cpu::block::GUEST_AREA_OFFSET;
+use transom_cpu::leaf::{Leaf, value};
+use transom_sdk::{AStr, Crt, Cx, Func, Machine, Ptr, mem, shim};
 use transom_syscalls::wait::{Alertable, Deadline, monotonic_now, sleep};
 
 use crate::rt::area;
@@ -8,8 +10,12 @@ use crate::rt::errno;
 use crate::rt::guest;
 use crate::rt::invalid;
 
+fn errno_leaf(machine: Machine, _slow: u64, at: u64) -> Option<Leaf> {
+    value::in_thread(machine, at, GUEST_AREA_OFFSET)
+}
+
 /// The address of `errno`.
-#[shim(msvcrt, ucrtbase)]
+#[shim(msvcrt, ucrtbase, leaf = errno_leaf)]
 fn _errno(cx: &Cx) -> Ptr<i32> {
     Ptr::new(cx.guest_area())
 }

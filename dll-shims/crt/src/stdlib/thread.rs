@@ -1,9 +1,14 @@
 //! Threads (process.h) and the runtimes' numbered locks.
 
-use transom_sdk::{Crt, Cx, Func, Handle, Ptr, shim};
+use std::sync::OnceLock;
+
+use transom_cpu::leaf::Leaf;
+use transom_cpu::leaf::sync::{self, Elements};
+use transom_sdk::{Crt, Cx, Func, Handle, Machine, Ptr, mem, shim};
 
 use super::kernel32;
 use crate::rt::errno::EINVAL;
+use crate::rt::globals;
 use crate::rt::invalid::{self, invalid};
 use crate::stdio::stream::Recursive;
 
@@ -45,33 +50,85 @@ fn _beginthread(cx: &Cx, start: Func, stack: u32, argument: Ptr<u8>) -> Crt<usiz
     _beginthreadex(cx, Ptr::NULL, stack, start, argument, 0, Ptr::NULL)
 }
 
-/// The runtimes' numbered locks, and those that the guest made.
-struct Locks([Recursive; 64]);
+/// How many numbered locks the runtimes have.
+const LOCKS: usize = 64;
+
+/// The runtimes' numbered locks, and those that the guest made: critical sections where guest code can enter them itself, else
+/// the host's.
+struct Locks {
+    own: [Recursive; LOCKS],
+    sections: OnceLock<u64>,
+}
 
 impl Default for Locks {
     fn default() -> Self {
-        Self(core::array::from_fn(|_| Recursive::default()))
+        Self { own: core::array::from_fn(|_| Recursive::default()), sections: OnceLock::new() }
     }
 }
 
-fn lock(cx: &Cx, number: i32) -> Option<&'static Recursive> {
-    cx.state::<Locks>().0.get(usize::try_from(number).ok()?)
+/// Bytes of a critical section, by pointer width, and where its lock count is, which is -1 while it is free.
+const SECTION_SIZE: [i32; 2] = [24, 40];
+const LOCK_COUNT: [u64; 2] = [4, 8];
+
+/// The critical sections of all locks.
+fn sections(cx: &Cx) -> Crt<Elements> {
+    let wide = usize::from(cx.is_64());
+    let elements =
+        |base| Elements { base, size: SECTION_SIZE[wide], count: i32::try_from(LOCKS).unwrap_or(0) };
+    let made = &cx.state::<Locks>().sections;
+    if let Some(&base) = made.get() {
+        return Ok(elements(base));
+    }
+    let size = u64::from(SECTION_SIZE[wide].unsigned_abs());
+    let base = globals::allocate(cx, size * LOCKS as u64)?;
+    for number in 0..LOCKS as u64 {
+        mem::write(base + number * size + LOCK_COUNT[wide], &sync::FREE)?;
+    }
+    // Another thread may have been first; then this memory stays unused.
+    Ok(elements(*made.get_or_init(|| base)))
+}
+
+/// Passes a lock's critical section on to a function of kernel32, from guest code.
+fn section_leaf(machine: Machine, slow: u64, at: u64, function: &str) -> Option<Leaf> {
+    let (table, function) =
+        Cx::with_current(|cx| Some((sections(cx).ok()?, kernel32::find(cx, function)?)))??;
+    sync::pass_element(machine, slow, at, table, function.0)
+}
+
+fn lock_leaf(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
+    section_leaf(machine, slow, at, ENTER)
+}
+
+fn unlock_leaf(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
+    section_leaf(machine, slow, at, LEAVE)
+}
+
+const ENTER: &str = "EnterCriticalSection";
+const LEAVE: &str = "LeaveCriticalSection";
+
+/// Takes or gives back a lock: `own` does so with the host's.
+fn with_lock(cx: &Cx, number: i32, function: &str, own: impl FnOnce(&Recursive, u32)) -> Crt<()> {
+    let Some(index) = usize::try_from(number).ok().filter(|n| *n < LOCKS) else { return Ok(()) };
+    if cx.process().uses_leaves() {
+        let table = sections(cx)?;
+        let section = table.base + index as u64 * u64::from(table.size.unsigned_abs());
+        kernel32::call(cx, function, &[section])?;
+    } else {
+        own(&cx.state::<Locks>().own[index], cx.thread_id());
+    }
+    Ok(())
 }
 
 /// Takes one of the runtime's locks.
-#[shim(msvcrt, ucrtbase)]
-fn _lock(cx: &Cx, number: i32) {
-    if let Some(lock) = lock(cx, number) {
-        lock.lock(cx.thread_id());
-    }
+#[shim(msvcrt, ucrtbase, leaf = lock_leaf)]
+fn _lock(cx: &Cx, number: i32) -> Crt<()> {
+    with_lock(cx, number, ENTER, Recursive::lock)
 }
 
 /// Gives one of the runtime's locks back.
-#[shim(msvcrt, ucrtbase)]
-fn _unlock(cx: &Cx, number: i32) {
-    if let Some(lock) = lock(cx, number) {
-        lock.unlock(cx.thread_id());
-    }
+#[shim(msvcrt, ucrtbase, leaf = unlock_leaf)]
+fn _unlock(cx: &Cx, number: i32) -> Crt<()> {
+    with_lock(cx, number, LEAVE, Recursive::unlock)
 }
 
 /// The number of the lock that guards locales.
@@ -79,14 +136,14 @@ const LOCALES: i32 = 0;
 
 /// Keeps other threads from changing locales.
 #[shim(ucrtbase)]
-fn _lock_locales(cx: &Cx) {
-    _lock(cx, LOCALES);
+fn _lock_locales(cx: &Cx) -> Crt<()> {
+    _lock(cx, LOCALES)
 }
 
 /// Lets other threads change locales again.
 #[shim(ucrtbase)]
-fn _unlock_locales(cx: &Cx) {
-    _unlock(cx, LOCALES);
+fn _unlock_locales(cx: &Cx) -> Crt<()> {
+    _unlock(cx, LOCALES)
 }
 
 /// The calling thread's identifier.
