@@ -96,11 +96,20 @@ impl Context {
     }
 }
 
-/// Where the registers that unwinding changes lie in the CONTEXT of x86-64: rax to rip, and xmm6 to xmm15.
+/// Where the registers that unwinding changes lie in the CONTEXT of x86-64: rax to rip, with what is before rax so that it can be copied
+/// in pieces of 16 bytes, and xmm6 to xmm15.
 const UNWOUND: [core::ops::Range<usize>; 2] = {
     const FLOAT: usize = core::mem::offset_of!(Amd64Context, flt_save);
     const XMM6: usize = FLOAT + core::mem::offset_of!(FxSave, xmm_registers) + 6 * size_of::<u128>();
-    [core::mem::offset_of!(Amd64Context, rax)..FLOAT, XMM6..XMM6 + 10 * size_of::<u128>()]
+    [core::mem::offset_of!(Amd64Context, rax) - 8..FLOAT, XMM6..XMM6 + 10 * size_of::<u128>()]
+};
+
+/// What means something in the CONTEXT of x86-64 while no x87 register is in use: all before those registers, and the vector registers after
+/// them. `VectorRegister` and what follows never does.
+const WITHOUT_X87: [core::ops::Range<usize>; 2] = {
+    const FLOAT: usize = core::mem::offset_of!(Amd64Context, flt_save);
+    const XMM: usize = FLOAT + core::mem::offset_of!(FxSave, xmm_registers);
+    [0..FLOAT + core::mem::offset_of!(FxSave, float_registers), XMM..XMM + 16 * size_of::<u128>()]
 };
 
 /// Groups of registers in `ContextFlags`, without the architecture bits (winnt, `CONTEXT_*`).
@@ -111,6 +120,8 @@ mod group {
     pub(super) const FLOAT_ARM64: u32 = 0x4;
     pub(super) const FLOAT: u32 = 0x8;
     pub(super) const EXTENDED: u32 = 0x20;
+    pub(super) const EVERYTHING_AMD64: u32 = CONTROL | INTEGER | FLOAT;
+    pub(super) const EVERYTHING_I386: u32 = CONTROL | INTEGER | SEGMENTS | FLOAT | EXTENDED;
 }
 
 impl Context {
@@ -175,6 +186,27 @@ impl Context {
         mem::copy_out(address, self.bytes())
     }
 
+    /// As [`Context::store`], but leaves alone what means nothing in the context: for handlers, which are called often.
+    ///
+    /// # Errors
+    /// If the memory cannot be written.
+    pub fn store_for_handler(&self, address: u64) -> Result<(), BadAddress> {
+        match self {
+            Self::Amd64(c) if c.flt_save.tag_word == 0 => self.store_ranges(address, WITHOUT_X87),
+            _ => self.store(address),
+        }
+    }
+
+    fn store_ranges(&self, address: u64, ranges: [core::ops::Range<usize>; 2]) -> Result<(), BadAddress> {
+        let mut ranges = ranges.into_iter();
+        ranges.try_for_each(|r| mem::copy_out(address.wrapping_add(r.start as u64), &self.bytes()[r]))
+    }
+
+    fn load_ranges(&mut self, address: u64, ranges: [core::ops::Range<usize>; 2]) -> Result<(), BadAddress> {
+        let mut ranges = ranges.into_iter();
+        ranges.try_for_each(|r| mem::copy_in(address.wrapping_add(r.start as u64), &mut self.bytes_mut()[r]))
+    }
+
     /// Reads a CONTEXT structure from guest memory.
     ///
     /// # Errors
@@ -189,10 +221,7 @@ impl Context {
     /// than a copy of everything, for contexts that were alike otherwise.
     pub fn copy_unwound(&mut self, from: &Self) {
         match (&mut *self, from) {
-            (Self::Amd64(to), Self::Amd64(from)) => {
-                to.copy_integers(from);
-                to.flt_save.xmm_registers[6..].copy_from_slice(&from.flt_save.xmm_registers[6..]);
-            }
+            (Self::Amd64(to), Self::Amd64(from)) => to.copy_unwound(from),
             (to, from) => to.clone_from(from),
         }
     }
@@ -203,9 +232,7 @@ impl Context {
     /// If the memory cannot be read.
     pub fn load_unwound(&mut self, address: u64) -> Result<(), BadAddress> {
         if let Self::Amd64(_) = self {
-            return UNWOUND.into_iter().try_for_each(|range| {
-                mem::copy_in(address.wrapping_add(range.start as u64), &mut self.bytes_mut()[range])
-            });
+            return self.load_ranges(address, UNWOUND);
         }
         *self = Self::load(self.machine(), address)?;
         Ok(())
@@ -217,9 +244,7 @@ impl Context {
     /// If the memory cannot be written.
     pub fn store_unwound(&self, address: u64) -> Result<(), BadAddress> {
         match self {
-            Self::Amd64(_) => UNWOUND.into_iter().try_for_each(|range| {
-                mem::copy_out(address.wrapping_add(range.start as u64), &self.bytes()[range])
-            }),
+            Self::Amd64(_) => self.store_ranges(address, UNWOUND),
             Self::I386(_) | Self::Arm64(_) => self.store(address),
         }
     }
@@ -229,15 +254,22 @@ impl Context {
     /// # Errors
     /// If the memory cannot be read.
     pub fn overlay_from(&mut self, address: u64) -> Result<(), BadAddress> {
-        if let Self::Amd64(c) = self {
-            const EVERYTHING: u32 = group::CONTROL | group::INTEGER | group::FLOAT;
-            let flags: u32 = mem::read(address + core::mem::offset_of!(Amd64Context, context_flags) as u64)?;
-            if flags & EVERYTHING == EVERYTHING {
-                let own = c.context_flags;
+        use core::mem::offset_of;
+        const TAGS: u64 = (offset_of!(Amd64Context, flt_save) + offset_of!(FxSave, tag_word)) as u64;
+        let (place, everything) = match self {
+            Self::Amd64(_) => (offset_of!(Amd64Context, context_flags), group::EVERYTHING_AMD64),
+            Self::I386(_) => (offset_of!(I386Context, context_flags), group::EVERYTHING_I386),
+            Self::Arm64(_) => (0, u32::MAX),
+        };
+        if mem::read::<u32>(address + place as u64)? & everything == everything {
+            let own = self.flags();
+            if self.machine() == Machine::Amd64 && mem::read::<u8>(address + TAGS)? == 0 {
+                self.load_ranges(address, WITHOUT_X87)?;
+            } else {
                 mem::copy_in(address, self.bytes_mut())?;
-                self.set_flags(own);
-                return Ok(());
             }
+            self.set_flags(own);
+            return Ok(());
         }
         let from = Self::load(self.machine(), address)?;
         self.overlay(&from);
@@ -404,12 +436,41 @@ pub struct Amd64Context {
 }
 
 impl Amd64Context {
+    /// The general registers by their numbers in instructions: rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8 to r15.
+    #[must_use]
+    #[inline]
+    pub fn integers(&self) -> &[u64; 16] {
+        // SAFETY: the sixteen fields lie in this order (checked below), inside of what is borrowed.
+        unsafe { &*(&raw const *self).byte_add(Self::INTEGERS).cast() }
+    }
+
+    /// As [`Amd64Context::integers`].
+    #[inline]
+    pub fn integers_mut(&mut self) -> &mut [u64; 16] {
+        // SAFETY: as there.
+        unsafe { &mut *(&raw mut *self).byte_add(Self::INTEGERS).cast() }
+    }
+
+    const INTEGERS: usize = core::mem::offset_of!(Self, rax);
+
+    /// Takes over the registers that unwinding a frame changes; see [`Context::copy_unwound`].
+    #[inline]
+    pub fn copy_unwound(&mut self, from: &Self) {
+        // SAFETY: both are structures without padding for which any bytes are values.
+        let (to, from) = unsafe {
+            (
+                &mut *(&raw mut *self).cast::<[u8; size_of::<Self>()]>(),
+                &*(&raw const *from).cast::<[u8; size_of::<Self>()]>(),
+            )
+        };
+        for range in UNWOUND {
+            to[range.clone()].copy_from_slice(&from[range]);
+        }
+    }
+
     /// Takes over the general registers, the stack pointer and the program counter.
     fn copy_integers(&mut self, from: &Self) {
-        [self.rax, self.rcx, self.rdx, self.rbx] = [from.rax, from.rcx, from.rdx, from.rbx];
-        [self.rsp, self.rbp, self.rsi, self.rdi] = [from.rsp, from.rbp, from.rsi, from.rdi];
-        [self.r8, self.r9, self.r10, self.r11] = [from.r8, from.r9, from.r10, from.r11];
-        [self.r12, self.r13, self.r14, self.r15] = [from.r12, from.r13, from.r14, from.r15];
+        *self.integers_mut() = *from.integers();
         self.rip = from.rip;
     }
 }
@@ -498,6 +559,9 @@ const _: () = {
     assert!(size_of::<FxSave>() == 512);
     assert!(size_of::<Amd64Context>() == 1232);
     assert!(core::mem::offset_of!(Amd64Context, rip) == 0xF8);
+    assert!(core::mem::offset_of!(Amd64Context, rsp) == Amd64Context::INTEGERS + 4 * 8);
+    assert!(core::mem::offset_of!(Amd64Context, rdi) == Amd64Context::INTEGERS + 7 * 8);
+    assert!(core::mem::offset_of!(Amd64Context, r15) == Amd64Context::INTEGERS + 15 * 8);
     assert!(size_of::<I386Context>() == 716);
     assert!(core::mem::offset_of!(I386Context, eip) == 0xB8);
     assert!(size_of::<Arm64Context>() == 912);

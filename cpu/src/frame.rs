@@ -86,7 +86,11 @@ impl Frame {
         match context {
             Context::Amd64(c) => {
                 frame.sp = c.rsp.wrapping_sub(8);
-                frame.saved[..8].copy_from_slice(&[c.rbx, c.rbp, c.rsi, c.rdi, c.r12, c.r13, c.r14, c.r15]);
+                // One by one: an array of them would be built in memory and read in other pieces, which takes long.
+                let saved = [&c.rbx, &c.rbp, &c.rsi, &c.rdi, &c.r12, &c.r13, &c.r14, &c.r15];
+                for (to, from) in frame.saved.iter_mut().zip(saved) {
+                    *to = *from;
+                }
                 frame.vectors.copy_from_slice(&c.flt_save.xmm_registers[6..]);
             }
             Context::I386(c) => {
@@ -131,10 +135,16 @@ impl Frame {
     /// The guest's registers as they are when the call returns: what a thread inside a shim reports. Volatile registers
     /// hold the arguments (where they travel in registers) or zero.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "registers of 32-bit guests")]
     pub fn context(&self) -> Context {
         let mut context = Context::new(self.machine);
-        match &mut context {
+        self.fill(&mut context);
+        context
+    }
+
+    /// Puts them into a context that is new otherwise, in place: contexts are large.
+    #[expect(clippy::cast_possible_truncation, reason = "registers of 32-bit guests")]
+    pub fn fill(&self, context: &mut Context) {
+        match context {
             Context::Amd64(c) => {
                 c.rip = self.return_address;
                 c.rsp = self.sp + 8;
@@ -175,7 +185,6 @@ impl Frame {
                 }
             }
         }
-        relay::resolve(&mut context);
-        context
+        relay::resolve(context);
     }
 }

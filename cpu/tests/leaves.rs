@@ -6,9 +6,11 @@ mod common;
 use std::cmp::Ordering;
 
 use common::leaf::{Guest, PAGE_SIZE, SLOW, both, fenced, pattern};
-use common::map;
+use common::{assemble, map};
+use iced_x86::code_asm::{eax, qword_ptr, r15, rax, rbx, rcx, rsp};
+use transom_cpu::context::Context;
 use transom_cpu::leaf::stdio::{CROSS_PROCESS_FLAGS, MANY_THREADS};
-use transom_cpu::leaf::{LeafFn, interlocked, memory, strings, sync, thread, time};
+use transom_cpu::leaf::{LeafFn, context, interlocked, memory, strings, sync, thread, time};
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
 
@@ -386,4 +388,44 @@ fn clocks_come_from_the_shared_page() {
         assert_eq!(guest.int(guest.leaf(strings::abs).unwrap(), &[0xFFFF_FFFB]), 5);
     });
     assert!(time::get_tick_count(Machine::Arm64, 0, 0).is_none());
+}
+
+/// The context that guest code captures is that of its own registers after the call.
+#[test]
+fn a_context_is_captured() {
+    const ARGUMENT: u64 = 0x1122_3344;
+    let Some(code) = context::capture_context(Machine::Amd64, 0, 0x1000) else { panic!("no code") };
+    assert!(!code.code.is_empty() && context::capture_context(Machine::I386, 0, 0x1000).is_none());
+    both(|guest| {
+        let Some(capture) = guest.leaf(context::capture_context) else { return };
+        let at = map(PAGE_SIZE);
+        // Registers with values of their own around the call; the return address is left at the buffer's end.
+        let caller = assemble(64, |a| {
+            a.push(rbx).unwrap();
+            a.push(r15).unwrap();
+            a.sub(rsp, 8).unwrap();
+            a.mov(rbx, 0xBBBB_BBBB_BBBBu64).unwrap();
+            a.mov(r15, 0xFFFF_FFFF_FFF0u64).unwrap();
+            a.mov(qword_ptr(rcx + 0x800), rsp).unwrap();
+            a.mov(rax, capture).unwrap();
+            a.call(rax).unwrap();
+            a.mov(eax, 0x5103).unwrap();
+            a.add(rsp, 8).unwrap();
+            a.pop(r15).unwrap();
+            a.pop(rbx).unwrap();
+            a.ret().unwrap();
+        });
+        assert_eq!(guest.call(caller, &[at, ARGUMENT]), SLOW);
+        let Ok(Context::Amd64(c)) = Context::load(Machine::Amd64, at) else { panic!("not readable") };
+        assert_eq!((c.rbx, c.r15), (0xBBBB_BBBB_BBBB, 0xFFFF_FFFF_FFF0));
+        assert_eq!((c.rcx, c.rdx), (at, ARGUMENT));
+        assert_eq!(c.rsp, mem::read::<u64>(at + 0x800).unwrap());
+        // What the program counter points at is what follows the call: `mov eax, imm32`.
+        assert_eq!(mem::read::<u8>(c.rip), Ok(0xB8));
+        assert_eq!(c.context_flags, 0x0010_000F);
+        assert_eq!((c.mx_csr, c.flt_save.mx_csr), (0x1F80, 0x1F80));
+        assert_eq!(c.flt_save.tag_word, 0);
+        // The first arguments are in vector registers too.
+        assert_eq!(c.flt_save.xmm_registers[1] & u128::from(u64::MAX), ARGUMENT.into());
+    });
 }

@@ -27,6 +27,10 @@ static void thrower(int depth)
     if (depth == 0) throw counted(42);
     thrower(depth - 1);
 }
+/* The call that throws is the frame's last instruction but for its landing pad: a handler that took the program counter for one byte or
+ * one instruction more or less would look in the wrong range of the table. */
+static __attribute__((noinline)) void close_by(int n) { counted local(n); if (n) throw counted(n); }
+static __attribute__((noinline)) void above(int n) { counted local(n); close_by(n); }
 static int left;
 [[maybe_unused]] static int compare(const void *a, const void *b)
 {
@@ -42,6 +46,9 @@ int main()
     try { thrower(10); } catch (const counted &c) { got = c.n; }
     CHECK_INT("caught", got, 42);
     CHECK_INT("all destroyed", alive, 0);
+    try { above(3); got = 0; } catch (const counted &c) { got = c.n; }
+    CHECK_INT("caught next to a landing pad", got, 3);
+    CHECK_INT("all destroyed there", alive, 0);
     try { try { throw 7; } catch (int) { counted c(1); throw; } } catch (int n) { got = n; }
     CHECK_INT("rethrown", got, 7);
     CHECK_INT("destroyed while rethrowing", alive, 0);

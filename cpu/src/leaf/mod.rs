@@ -11,6 +11,7 @@
 //!
 //! What does *not* live here: the choice of which export has a leaf (the DLL tables), and the shims behind them.
 
+pub mod context;
 pub mod heap;
 pub mod interlocked;
 pub mod memory;

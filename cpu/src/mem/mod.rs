@@ -111,6 +111,29 @@ pub fn write<T: Plain>(address: u64, value: &T) -> Result<(), BadAddress> {
     }
 }
 
+/// Writes words, each from a register: for those that have just been computed, which the processor would wait for if they were
+/// first put together in memory.
+///
+/// # Errors
+/// The first address that cannot be written; words before it have been.
+#[inline]
+pub fn write_words<const N: usize>(address: u64, words: [u64; N]) -> Result<(), BadAddress> {
+    (address..).step_by(8).zip(words).try_for_each(|(at, word)| host::store8(at, word))
+}
+
+/// Reads words, each into a register.
+///
+/// # Errors
+/// The first address that cannot be read.
+#[inline]
+pub fn read_words<const N: usize>(address: u64) -> Result<[u64; N], BadAddress> {
+    let mut words = [0; N];
+    for (word, at) in words.iter_mut().zip((address..).step_by(8)) {
+        *word = host::load8(at)?;
+    }
+    Ok(words)
+}
+
 /// Fills the buffer from guest memory.
 ///
 /// # Errors

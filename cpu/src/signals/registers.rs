@@ -447,8 +447,8 @@ pub(crate) unsafe fn load_context(block: *mut ThreadBlock, context: &Context, ve
             // A thread that starts here: everything below this frame is free for the entries to come.
             (*block).host_sp = ((&raw const here).expose_provenance() as u64 - 64) & !63;
         }
-        if let (Context::Amd64(c), None) = (context, vectors) {
-            fast::load_plain(block, c);
+        if vectors.is_none() {
+            fast::load_plain(block, context);
         }
         try_load(block, context, vectors);
     }

@@ -22,24 +22,7 @@ const MAX_CHAIN: usize = 32;
 
 /// A register by its number in instructions and unwind codes.
 fn register(c: &mut Amd64Context, number: u8) -> &mut u64 {
-    match number & 15 {
-        0 => &mut c.rax,
-        1 => &mut c.rcx,
-        2 => &mut c.rdx,
-        3 => &mut c.rbx,
-        4 => &mut c.rsp,
-        5 => &mut c.rbp,
-        6 => &mut c.rsi,
-        7 => &mut c.rdi,
-        8 => &mut c.r8,
-        9 => &mut c.r9,
-        10 => &mut c.r10,
-        11 => &mut c.r11,
-        12 => &mut c.r12,
-        13 => &mut c.r13,
-        14 => &mut c.r14,
-        _ => &mut c.r15,
-    }
+    &mut c.integers_mut()[usize::from(number & 15)]
 }
 
 /// The head of an `UNWIND_INFO` and its codes.

@@ -278,11 +278,11 @@ impl Cx {
     /// The guest's registers as they will be when the running shim returns.
     #[must_use]
     pub fn caller_context(&self) -> Context {
+        let mut context = Context::new(self.machine());
         // SAFETY: the innermost frame is alive while its shim runs.
-        let mut context = match unsafe { (*self.block).frame.as_ref() } {
-            Some(frame) => frame.context(),
-            None => Context::new(self.machine()),
-        };
+        if let Some(frame) = unsafe { (*self.block).frame.as_ref() } {
+            frame.fill(&mut context);
+        }
         self.complete(&mut context);
         context
     }

@@ -82,13 +82,11 @@ impl Record {
     pub fn store(&self, cx: &Cx, at: u64) -> Result<u64, BadAddress> {
         let count = self.parameters.len().min(MAX_PARAMETERS);
         if cx.is_64() {
-            let mut words = [0u64; 19];
-            words[0] = u64::from(self.code) | u64::from(self.flags) << 32;
-            words[1] = self.nested;
-            words[2] = self.address;
-            words[3] = count as u64;
-            words[4..4 + count].copy_from_slice(&self.parameters[..count]);
-            mem::write(at, &words)?;
+            let head = u64::from(self.code) | u64::from(self.flags) << 32;
+            mem::write_words(at, [head, self.nested, self.address, count as u64])?;
+            let mut parameters = [0; MAX_PARAMETERS];
+            parameters[..count].copy_from_slice(&self.parameters[..count]);
+            mem::write_words(at + 32, parameters)?;
         } else {
             let mut words = [0u32; 20];
             words[..5].copy_from_slice(&[

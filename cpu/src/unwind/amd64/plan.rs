@@ -6,7 +6,7 @@
 
 use super::{Action, Epilog, epilog, op, primary, register};
 use super::{
-    FLAG_CHAINED, FLAG_EXCEPTION, FLAG_TERMINATION, Function, Handler, HandlerKind, Info, MAX_CHAIN, Step,
+    FLAG_CHAINED, FLAG_EXCEPTION, FLAG_TERMINATION, Function, Handler, HandlerKind, Info, MAX_CHAIN,
 };
 use crate::context::Amd64Context;
 use crate::mem::{self, BadAddress};
@@ -160,28 +160,43 @@ impl Plan {
         draft.finish((info.frame_register, info.frame_offset), 0, None)
     }
 
-    /// Takes the step.
-    ///
-    /// # Errors
-    /// A stack that cannot be read. The context is then half-way.
-    pub fn run(&self, kind: HandlerKind, c: &mut Amd64Context) -> Result<Step, BadAddress> {
-        let establisher = register(c, self.base).wrapping_sub(self.distance.into());
-        for &(number, distance) in &self.saves[..self.count.into()] {
-            let at = establisher.wrapping_add(distance.into());
-            if number < VECTORS {
-                *register(c, number) = mem::read(at)?;
-            } else {
-                c.flt_save.xmm_registers[usize::from(number - VECTORS)] = mem::read(at)?;
-            }
-        }
-        let at = establisher.wrapping_add(self.size.into());
-        c.rip = relay::caller(mem::read(at)?, at);
-        c.rsp = at.wrapping_add(8);
+    /// What names the frame.
+    #[must_use]
+    #[inline]
+    pub fn establisher(&self, c: &Amd64Context) -> u64 {
+        c.integers()[usize::from(self.base & 15)].wrapping_sub(self.distance.into())
+    }
+
+    /// The frame's handler, if it has one of the wanted kind.
+    #[must_use]
+    #[inline]
+    pub fn handler(&self, kind: HandlerKind) -> Option<Handler> {
         let wanted = match kind {
             HandlerKind::None => 0,
             HandlerKind::Exception => FLAG_EXCEPTION,
             HandlerKind::Termination => FLAG_TERMINATION,
         };
-        Ok(Step { establisher, handler: self.handler.filter(|_| self.flags & wanted != 0) })
+        self.handler.filter(|_| self.flags & wanted != 0)
+    }
+
+    /// Takes the step.
+    ///
+    /// # Errors
+    /// A stack that cannot be read. The context is then half-way.
+    #[inline]
+    pub fn run(&self, c: &mut Amd64Context) -> Result<(), BadAddress> {
+        let establisher = self.establisher(c);
+        for &(number, distance) in &self.saves[..self.count.into()] {
+            let at = establisher.wrapping_add(distance.into());
+            if number < VECTORS {
+                *register(c, number) = mem::read(at)?;
+            } else {
+                c.flt_save.xmm_registers[usize::from(number - VECTORS) % 16] = mem::read(at)?;
+            }
+        }
+        let at = establisher.wrapping_add(self.size.into());
+        c.rip = relay::caller(mem::read(at)?, at);
+        c.rsp = at.wrapping_add(8);
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use transom_sdk::{Cx, Machine};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dispatcher {
     pub(crate) at: u64,
+    /// The instruction that the frame is at: where ControlPc follows a call on ARM64 (ControlPcIsUnwound), the call itself.
     pub(crate) control_pc: u64,
     pub(crate) image_base: u64,
     pub(crate) function_entry: u64,
@@ -31,9 +32,10 @@ impl Dispatcher {
         } else {
             None
         };
+        let follows_call = cx.machine() == Machine::Arm64 && w[9] >> 32 & 0xFF != 0;
         Ok(Self {
             at,
-            control_pc: w[0],
+            control_pc: if follows_call { w[0].wrapping_sub(4) } else { w[0] },
             image_base: w[1],
             function_entry: w[2],
             target_ip: w[4],

@@ -114,10 +114,10 @@ fn StackWalk64(
     }
     let mut here = Context::load(cx.machine(), context.addr())?;
     if begun != 0 {
-        let mut walk = Walk::new(cx, here, HandlerKind::None);
-        match walk.next() {
+        let mut walk = Walk::new(cx, &here, HandlerKind::None);
+        match walk.next(None) {
             Next::End => return Ok(false),
-            Next::Frame(_) | Next::Level(_) => here = walk.context,
+            Next::Frame | Next::Level(_) => here = walk.context,
         }
         if here.pc() == 0 || here.pc() == cx.engine().return_trap() {
             return Ok(false);

@@ -54,7 +54,7 @@ impl Area {
     pub(crate) fn write(cx: &Cx, record: &Record, context: &Context) -> Result<Self, BadAddress> {
         let area = Self::below(cx, context.sp());
         record.store(cx, area.record)?;
-        context.store(area.context)?;
+        context.store_for_handler(area.context)?;
         if cx.is_64() {
             mem::write(area.pointers, &[area.record, area.context])?;
         } else {

@@ -12,12 +12,12 @@ pub fn trace(cx: &Cx, context: &Context, most: usize) -> Vec<u64> {
     match context {
         Context::I386(c) => trace_i386(cx, c.eip, c.ebp, most),
         Context::Amd64(_) | Context::Arm64(_) => {
-            let mut walk = Walk::new(cx, context.clone(), HandlerKind::None);
+            let mut walk = Walk::new(cx, context, HandlerKind::None);
             let mut out = Vec::new();
             let mut pc = context.pc();
             while out.len() < most {
-                match walk.next() {
-                    Next::Frame(_) => out.push(pc),
+                match walk.next(None) {
+                    Next::Frame => out.push(pc),
                     Next::Level(_) => {}
                     Next::End => break,
                 }
@@ -153,10 +153,10 @@ fn virtual_unwind(
 fn cross_levels(cx: &Cx, context: &mut Context) {
     let trap = cx.engine().return_trap();
     while context.pc() == trap {
-        let mut walk = Walk::new(cx, context.clone(), HandlerKind::None);
-        match walk.next() {
+        let mut walk = Walk::new(cx, context, HandlerKind::None);
+        match walk.next(None) {
             Next::Level(_) => *context = walk.context,
-            Next::Frame(_) | Next::End => {
+            Next::Frame | Next::End => {
                 let sp = context.sp();
                 let value = match &*context {
                     Context::Amd64(c) => c.rax,

@@ -6,13 +6,14 @@
 
 use std::cell::RefCell;
 
-use transom_cpu::context::Amd64Context;
+use transom_cpu::context::{Amd64Context, Context};
+use transom_cpu::relay;
 use transom_cpu::unwind::amd64::Plan;
 use transom_cpu::unwind::{Function, HandlerKind};
 use transom_sdk::{BadAddress, Cx, Machine, mem};
 
 use super::tables;
-use super::walk::Found;
+use super::walk::{Found, Left};
 
 /// Places remembered, in sets of those that share a hash.
 const SLOTS: usize = 256;
@@ -64,32 +65,43 @@ pub(super) fn function(cx: &Cx, pc: u64) -> Option<Option<Function>> {
     with(cx, pc, |place| place.function)
 }
 
-/// Steps out of the frame at `pc`, if it is known how.
-pub(super) fn step(
+/// Steps out of the frame at `pc`, if it is known how, and notes in `found` what frame that was. Notes are made in place: a result handed
+/// on by value is read back in other pieces than it was written in, which the processor waits for.
+pub(super) fn leave(
     cx: &Cx,
     kind: HandlerKind,
     pc: u64,
     c: &mut Amd64Context,
-) -> Option<Result<Found, BadAddress>> {
-    let step = with(cx, pc, |place| {
+    left: Option<&mut Left<'_>>,
+    found: &mut Found,
+) -> Option<Result<(), BadAddress>> {
+    let left = with(cx, pc, |place| {
+        (found.pc, found.follows_call, found.function) = (pc, false, place.function);
         if let Some(plan) = &place.plan {
-            let step = plan.run(kind, c);
-            return Some(step.map(|s| Found {
-                pc,
-                function: place.function,
-                establisher: s.establisher,
-                handler: s.handler,
-            }));
+            (found.establisher, found.handler) = (plan.establisher(c), plan.handler(kind));
+            if let Some(Left { context: Context::Amd64(to), target }) = left
+                && (found.handler.is_some() || found.establisher == *target)
+            {
+                to.copy_unwound(c);
+            }
+            return Some(plan.run(c));
         }
-        place.function.is_none().then(|| leaf(pc, c))
+        place.function.is_none().then(|| {
+            (found.establisher, found.handler) = (c.rsp, None);
+            if let Some(Left { context: Context::Amd64(to), target }) = left
+                && c.rsp == *target
+            {
+                to.copy_unwound(c);
+            }
+            leaf(c)
+        })
     });
-    step.flatten()
+    left.flatten()
 }
 
 /// Steps out of a leaf function.
-fn leaf(pc: u64, c: &mut Amd64Context) -> Result<Found, BadAddress> {
-    let establisher = c.rsp;
-    c.rip = mem::read(c.rsp)?;
+fn leaf(c: &mut Amd64Context) -> Result<(), BadAddress> {
+    c.rip = relay::caller(mem::read(c.rsp)?, c.rsp);
     c.rsp = c.rsp.wrapping_add(8);
-    Ok(Found { pc, function: None, establisher, handler: None })
+    Ok(())
 }

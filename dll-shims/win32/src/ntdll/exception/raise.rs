@@ -86,7 +86,7 @@ fn go_on(cx: &Cx, context: Ptr<u8>, test_alert: bool) -> Nt<()> {
 }
 
 /// Retrieves a context record in the context of the caller.
-#[shim(kernel32, ntdll)]
+#[shim(kernel32, ntdll, leaf = transom_cpu::leaf::context::capture_context)]
 fn RtlCaptureContext(cx: &Cx, context: Ptr<u8>) {
     if let Err(bad) = cx.caller_context().store(context.addr()) {
         cx.access_violation(bad);
@@ -100,11 +100,8 @@ fn RtlRestoreContext(cx: &Cx, context: Ptr<u8>, record: Ptr<u8>) {
     let sp = Area::below(cx, at.sp()).sp;
     let mut go = move || {
         at.overlay(&Context::load(cx.machine(), context.addr())?);
-        let loaded = match record.addr() {
-            0 => Record::status(0, 0),
-            address => Record::load(cx, address)?,
-        };
-        unwind::restore(cx, &loaded, record.addr(), &mut at, sp)
+        let code = if record.is_null() { 0 } else { mem::read(record.addr())? };
+        unwind::restore(cx, code, record.addr(), &mut at, sp)
     };
     let Err(bad) = go();
     cx.access_violation(bad)

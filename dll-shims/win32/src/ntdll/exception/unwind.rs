@@ -18,7 +18,7 @@ use transom_sdk::foundation as f;
 use transom_sdk::{BadAddress, Cx, Func, Machine, Ptr, Record, Unwind, mem, restore_jump_buffer, shim};
 
 use super::area::Area;
-use super::walk::{Dispatcher, Found, Next, Walk};
+use super::walk::{Dispatcher, Found, Left, Next, Walk};
 use super::{Disposition, chain, dispatch, flag};
 
 thread_local! {
@@ -57,12 +57,14 @@ pub(crate) fn unwind(cx: &Cx, request: &Unwind, context: &mut Context) {
 }
 
 fn unwind_frames(cx: &Cx, request: &Unwind, context: &mut Context) -> Result<Infallible, BadAddress> {
-    let mut walk = Walk::new(cx, context.clone(), HandlerKind::Termination);
+    let mut walk = Walk::new(cx, context, HandlerKind::Termination);
     let mut unwinding = Unwinding::begin(cx, request, context)?;
     let mut collided: Option<Dispatcher> = None;
     loop {
-        match walk.next() {
-            Next::Frame(mut found) => {
+        let left = Left { context: unwinding.current, target: request.target_frame };
+        match walk.next(Some(left)) {
+            Next::Frame => {
+                let found = &mut walk.found;
                 let resumed = collided.take();
                 if let Some(dispatcher) = &resumed {
                     found.handler = Some(dispatcher.handler);
@@ -73,30 +75,29 @@ fn unwind_frames(cx: &Cx, request: &Unwind, context: &mut Context) -> Result<Inf
                         // Some callers of setjmp name their stack pointer, not what the unwind data call the frame.
                         return unwinding.finish();
                     }
-                    invalid_target(cx, unwinding.current, &unwinding.area);
+                    invalid_target(cx, &walk.context, &unwinding.area);
                 }
                 if is_target {
-                    unwinding.record.flags |= flag::TARGET_UNWIND;
+                    unwinding.flags |= flag::TARGET_UNWIND;
                 }
                 if found.handler.is_some() {
-                    unwinding.clean_up(&found, resumed.map_or(0, |d| d.scope_index), is_target)?;
+                    unwinding.clean_up(found, resumed.map_or(0, |d| d.scope_index), is_target)?;
                 }
                 if is_target {
                     return unwinding.finish();
                 }
-                unwinding.record.flags &= !flag::COLLIDED_UNWIND;
-                unwinding.current.copy_unwound(&walk.context);
+                unwinding.flags &= !flag::COLLIDED_UNWIND;
             }
             Next::Level(entered) => {
                 collided = active(entered);
                 if let Some(dispatcher) = &collided {
-                    unwinding.record.flags |= flag::COLLIDED_UNWIND;
+                    unwinding.flags |= flag::COLLIDED_UNWIND;
                     walk.context.load_unwound(dispatcher.context)?;
+                    unwinding.current.copy_unwound(&walk.context);
                 }
-                unwinding.current.copy_unwound(&walk.context);
             }
             Next::End if unwinding.jumps() => return unwinding.finish(),
-            Next::End => invalid_target(cx, unwinding.current, &unwinding.area),
+            Next::End => invalid_target(cx, &walk.context, &unwinding.area),
         }
     }
 }
@@ -105,10 +106,12 @@ fn unwind_frames(cx: &Cx, request: &Unwind, context: &mut Context) -> Result<Inf
 struct Unwinding<'a> {
     cx: &'a Cx,
     request: &'a Unwind,
-    record: Record,
+    /// ExceptionCode and ExceptionFlags of the record, and where it is.
+    code: u32,
+    flags: u32,
     record_at: u64,
     area: Area,
-    /// The registers in the frame that the walk has just left.
+    /// The registers in the frame that the walk has just left, if that has a handler or is the target.
     current: &'a mut Context,
     /// Whether the frame context in guest memory is complete but for what unwinding changes.
     whole: bool,
@@ -118,29 +121,29 @@ impl<'a> Unwinding<'a> {
     /// Writes what handlers get.
     fn begin(cx: &'a Cx, request: &'a Unwind, context: &'a mut Context) -> Result<Self, BadAddress> {
         let area = Area::below(cx, if request.below == 0 { context.sp() } else { request.below });
-        let mut record = match request.record {
-            0 => Record::status(f::STATUS_UNWIND, context.pc()),
-            at => Record::load(cx, at)?,
+        let record_at = match request.record {
+            0 => Record::status(f::STATUS_UNWIND, context.pc()).store(cx, area.record)?,
+            at => at,
         };
-        record.flags |= flag::UNWINDING;
+        let [code, mut flags]: [u32; 2] = mem::read(record_at)?;
+        flags |= flag::UNWINDING;
         if request.target_frame == 0 {
-            record.flags |= flag::EXIT_UNWIND;
+            flags |= flag::EXIT_UNWIND;
         }
-        let record_at = if request.record == 0 { area.record } else { request.record };
-        record.store(cx, record_at)?;
-        Ok(Self { cx, request, record, record_at, area, current: context, whole: false })
+        mem::write(record_at + FLAGS, &flags)?;
+        Ok(Self { cx, request, code, flags, record_at, area, current: context, whole: false })
     }
 
     /// Whether it is a `longjmp`.
     fn jumps(&self) -> bool {
-        self.record.code == f::STATUS_LONGJUMP.cast_unsigned() && !self.record.parameters.is_empty()
+        self.code == f::STATUS_LONGJUMP.cast_unsigned() && first_parameter(self.cx, self.record_at).is_some()
     }
 
     /// Calls a frame's termination handler.
     fn clean_up(&mut self, found: &Found, scope: u32, is_target: bool) -> Result<(), BadAddress> {
         let Some(handler) = found.handler else { return Ok(()) };
         let (cx, area) = (self.cx, self.area);
-        mem::write(self.record_at + 4, &self.record.flags)?;
+        mem::write(self.record_at + FLAGS, &self.flags)?;
         if is_target {
             let (pc, sp) = (self.current.pc(), self.current.sp());
             self.current.set_return(pc, sp, self.request.value);
@@ -148,14 +151,12 @@ impl<'a> Unwinding<'a> {
         if self.whole {
             self.current.store_unwound(area.frame_context)?;
         } else {
-            self.current.store(area.frame_context)?;
+            self.current.store_for_handler(area.frame_context)?;
             self.whole = true;
         }
         let mut dispatcher = Dispatcher::new(found, handler, area.frame_context, self.request.target_ip);
         dispatcher.scope_index = scope;
         dispatcher.registers = self.current.saved_registers();
-        dispatcher.unwound_to_call =
-            self.current.flags() & UNWOUND_TO_CALL != 0 && cx.machine() == Machine::Arm64;
         dispatcher.store(area.dispatcher)?;
         push_active(&area);
         let args = [self.record_at, found.establisher, area.frame_context, area.dispatcher];
@@ -173,8 +174,8 @@ impl<'a> Unwinding<'a> {
 
     /// Goes on in the target frame.
     fn finish(self) -> Result<Infallible, BadAddress> {
-        let Self { cx, request, record, record_at, area, current: context, .. } = self;
-        mem::write(record_at + 4, &record.flags)?;
+        let Self { cx, request, code, flags, record_at, area, current: context, .. } = self;
+        mem::write(record_at + FLAGS, &flags)?;
         let sp = context.sp();
         context.set_return(request.target_ip, sp, request.value);
         context.set_flags(context.flags() & !UNWOUND_TO_CALL);
@@ -184,7 +185,7 @@ impl<'a> Unwinding<'a> {
             forget_active(sp);
             cx.resume(context);
         }
-        restore(cx, &record, record_at, context, area.sp)
+        restore(cx, code, record_at, context, area.sp)
     }
 }
 
@@ -204,13 +205,14 @@ fn invalid_target(cx: &Cx, context: &Context, area: &Area) -> ! {
 /// consolidation where the callback says. Comes back only with an error.
 pub(crate) fn restore(
     cx: &Cx,
-    record: &Record,
+    code: u32,
     record_at: u64,
     context: &mut Context,
     sp: u64,
 ) -> Result<Infallible, BadAddress> {
-    let first = record.parameters.first().copied();
-    if let Some(buffer) = first.filter(|_| record.code == f::STATUS_LONGJUMP.cast_unsigned()) {
+    let first =
+        |wanted: i32| (code == wanted.cast_unsigned()).then(|| first_parameter(cx, record_at)).flatten();
+    if let Some(buffer) = first(f::STATUS_LONGJUMP) {
         let value = match &context {
             Context::Amd64(c) => c.rax,
             Context::Arm64(c) => c.x[0],
@@ -218,9 +220,7 @@ pub(crate) fn restore(
         };
         restore_jump_buffer(buffer, context)?;
         context.set_return(context.pc(), context.sp(), value);
-    } else if let Some(callback) =
-        first.filter(|_| record.code == f::STATUS_UNWIND_CONSOLIDATE.cast_unsigned())
-    {
+    } else if let Some(callback) = first(f::STATUS_UNWIND_CONSOLIDATE) {
         // The frames that were unwound are still needed: the exception object lies among them.
         let target = cx.call_at(context, sp, Func(callback), &[record_at]);
         let (value, sp) = (target, context.sp());
@@ -228,6 +228,14 @@ pub(crate) fn restore(
     }
     forget_active(context.sp());
     cx.resume(context)
+}
+
+/// Where ExceptionFlags is in a record.
+const FLAGS: u64 = 4;
+
+/// The first parameter of a record, if it has one.
+fn first_parameter(cx: &Cx, record_at: u64) -> Option<u64> {
+    Record::load(cx, record_at).ok()?.parameters.first().copied()
 }
 
 /// Initiates an unwind of procedure call frames. On x86 it returns; elsewhere the guest goes on at `target_ip`.

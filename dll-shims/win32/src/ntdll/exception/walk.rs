@@ -13,10 +13,12 @@ pub(crate) const DISPATCHER_SIZE: u64 = REGISTERS + 8 * 19;
 const REGISTERS: u64 = 0x70;
 
 /// A frame that a walk came to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Found {
     /// The program counter in the frame.
     pub(crate) pc: u64,
+    /// ARM64: the program counter follows a call.
+    pub(crate) follows_call: bool,
     /// Its function's entry; `None` for a leaf.
     pub(crate) function: Option<Function>,
     /// What names it.
@@ -27,8 +29,8 @@ pub(crate) struct Found {
 
 /// What comes next on a walk.
 pub(crate) enum Next {
-    /// A frame; the walk's context is its caller's now.
-    Frame(Found),
+    /// A frame, [`Walk::found`]; the walk's context is its caller's now.
+    Frame,
     /// The level ended that was entered with this stack pointer; the walk's context is that of the shim's call (or interrupted
     /// place) from which it was entered.
     Level(u64),
@@ -36,23 +38,33 @@ pub(crate) enum Next {
     End,
 }
 
+/// Wants the registers in the frames that a walk leaves, at least of those that have a handler, and of the target.
+pub(crate) struct Left<'a> {
+    pub(crate) context: &'a mut Context,
+    pub(crate) target: u64,
+}
+
 /// A walk. `context` is what the next step starts from.
 pub(crate) struct Walk<'a> {
     cx: &'a Cx,
     pub(crate) context: Context,
-    /// ARM64: the callee-saved registers in the frame that was left with the last step.
+    /// The frame that was left with the last step.
+    pub(crate) found: Found,
+    /// ARM64: the callee-saved registers in that frame.
     pub(crate) registers: Option<[u64; 11]>,
     kind: HandlerKind,
     trap: u64,
 }
 
 impl<'a> Walk<'a> {
-    pub(crate) fn new(cx: &'a Cx, context: Context, kind: HandlerKind) -> Self {
-        Self { cx, context, registers: None, kind, trap: cx.engine().return_trap() }
+    #[inline]
+    pub(crate) fn new(cx: &'a Cx, context: &Context, kind: HandlerKind) -> Self {
+        let trap = cx.engine().return_trap();
+        Self { cx, context: context.clone(), found: Found::default(), registers: None, kind, trap }
     }
 
     /// Takes one step.
-    pub(crate) fn next(&mut self) -> Next {
+    pub(crate) fn next(&mut self, left: Option<Left<'_>>) -> Next {
         let pc = self.context.pc();
         if pc == self.trap {
             return match enclosing(self.cx, self.context.sp()) {
@@ -64,11 +76,10 @@ impl<'a> Walk<'a> {
             };
         }
         let before = self.context.sp();
-        self.registers = self.context.saved_registers();
-        match self.frame(pc) {
+        match self.leave_frame(pc, left) {
             // A walk goes up; one that stands still is lost.
-            Ok(found) if self.context.sp() > before || self.context.pc() != pc => Next::Frame(found),
-            Ok(_) => Next::End,
+            Ok(()) if self.context.sp() > before || self.context.pc() != pc => Next::Frame,
+            Ok(()) => Next::End,
             Err(bad) => {
                 log::debug!("the walk of the stack ends at {pc:#x}: {bad}");
                 Next::End
@@ -76,25 +87,31 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn frame(&mut self, pc: u64) -> Result<Found, BadAddress> {
+    fn leave_frame(&mut self, pc: u64, mut left: Option<Left<'_>>) -> Result<(), BadAddress> {
         if let Context::Amd64(c) = &mut self.context
-            && let Some(found) = known::step(self.cx, self.kind, pc, c)
+            && let Some(left) = known::leave(self.cx, self.kind, pc, c, left.as_mut(), &mut self.found)
         {
-            return found;
+            return left;
         }
+        if let Some(left) = left {
+            left.context.copy_unwound(&self.context);
+        }
+        self.registers = self.context.saved_registers();
         let at = control_pc(&self.context);
-        let Some(function) = tables::lookup(self.cx, at) else {
-            let establisher = self.context.sp();
-            unwind::leaf(&mut self.context)?;
-            return Ok(Found { pc, function: None, establisher, handler: None });
+        self.found = Found { pc, follows_call: at != pc, ..Found::default() };
+        self.found.function = tables::lookup(self.cx, at);
+        let Some(function) = &self.found.function else {
+            self.found.establisher = self.context.sp();
+            return unwind::leaf(&mut self.context);
         };
-        let step = unwind::step(self.kind, at, &function, &mut self.context, None)?;
-        Ok(Found { pc: at, function: Some(function), establisher: step.establisher, handler: step.handler })
+        let step = unwind::step(self.kind, at, function, &mut self.context, None)?;
+        (self.found.establisher, self.found.handler) = (step.establisher, step.handler);
+        Ok(())
     }
 }
 
 /// The address that says where in its function a frame is: where code follows a call on ARM64, the call itself.
-pub(crate) fn control_pc(context: &Context) -> u64 {
+fn control_pc(context: &Context) -> u64 {
     match context {
         Context::Arm64(c) if c.context_flags & UNWOUND_TO_CALL != 0 => c.pc.wrapping_sub(4),
         _ => context.pc(),
@@ -120,8 +137,8 @@ pub(crate) struct Dispatcher {
     pub(crate) context: u64,
     pub(crate) handler: Handler,
     pub(crate) scope_index: u32,
-    /// ARM64: the program counter follows a call.
-    pub(crate) unwound_to_call: bool,
+    /// ARM64: the program counter follows a call (ControlPcIsUnwound).
+    pub(crate) follows_call: bool,
     /// ARM64: the frame's callee-saved registers.
     pub(crate) registers: Option<[u64; 11]>,
 }
@@ -138,7 +155,7 @@ impl Dispatcher {
             context,
             handler,
             scope_index: 0,
-            unwound_to_call: false,
+            follows_call: found.follows_call,
             registers: None,
         }
     }
@@ -146,6 +163,9 @@ impl Dispatcher {
     /// ControlPc, ImageBase, FunctionEntry, EstablisherFrame, TargetIp, ContextRecord, LanguageHandler, HandlerData, HistoryTable,
     /// ScopeIndex; on ARM64 then ControlPcIsUnwound and NonVolatileRegisters.
     pub(crate) fn store(&self, at: u64) -> Result<(), BadAddress> {
+        if let Some(registers) = &self.registers {
+            mem::write(at.wrapping_add(REGISTERS), registers)?;
+        }
         let words = [
             self.control_pc,
             self.image_base,
@@ -156,18 +176,15 @@ impl Dispatcher {
             self.handler.routine,
             self.handler.data,
             0,
-            u64::from(self.scope_index) | u64::from(self.unwound_to_call) << 32,
+            u64::from(self.scope_index) | u64::from(self.follows_call) << 32,
             at.wrapping_add(REGISTERS),
         ];
-        if let Some(registers) = &self.registers {
-            mem::write(at.wrapping_add(REGISTERS), registers)?;
-        }
-        mem::write(at, &words)
+        mem::write_words(at, words)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the low half is the field")]
     pub(crate) fn load(at: u64) -> Result<Self, BadAddress> {
-        let w: [u64; 10] = mem::read(at)?;
+        let w: [u64; 10] = mem::read_words(at)?;
         Ok(Self {
             control_pc: w[0],
             image_base: w[1],
@@ -177,7 +194,7 @@ impl Dispatcher {
             context: w[5],
             handler: Handler { routine: w[6], data: w[7] },
             scope_index: w[9] as u32,
-            unwound_to_call: w[9] >> 32 & 0xFF != 0,
+            follows_call: w[9] >> 32 & 0xFF != 0,
             registers: None,
         })
     }
