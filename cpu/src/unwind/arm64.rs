@@ -61,6 +61,9 @@ const MAX_BYTES: usize = 1020;
 struct Data {
     /// In unwinding order, without `End`.
     prolog: Vec<Op>,
+    /// How many of them are instructions at the function's beginning. The rest are those of a function that it is a fragment of, whose
+    /// prolog lies elsewhere and has run.
+    own: usize,
     /// The codes to unwind with at the given position, if it lies in an epilog.
     epilog: Option<Vec<Op>>,
     handler: Option<Handler>,
@@ -78,10 +81,9 @@ pub(super) fn step(
     let position = usize::try_from(pc.wrapping_sub(begin) / 4).unwrap_or(usize::MAX);
     let data =
         if function.unwind & 3 == 0 { full(function, position)? } else { packed(function.unwind, position) };
-    let inside = |len: usize| position < len;
     let (ops, body): (&[Op], bool) = match &data.epilog {
         Some(rest) => (rest, false),
-        None if inside(data.prolog.len()) => (&data.prolog[data.prolog.len() - position..], false),
+        None if position < data.own => (&data.prolog[data.own - position..], false),
         None => (&data.prolog, true),
     };
     c.context_flags |= UNWOUND_TO_CALL;
@@ -199,27 +201,27 @@ fn full(function: &Function, position: usize) -> Result<Data, BadAddress> {
     } else {
         None
     };
-    let prolog = decode(codes, 0);
+    let (prolog, own) = decode(codes, 0);
     let mut epilog = None;
     if single {
         // One epilog, at the end; its length includes the instruction that returns.
-        let ops = decode(codes, epilogs);
+        let (ops, _) = decode(codes, epilogs);
         let start = length.saturating_sub(ops.len() + 1);
         epilog = rest(ops, start, position);
-    } else if position >= prolog.len() {
+    } else if position >= own {
         for i in 0..scopes {
             let scope: u32 = mem::read(scopes_at + 4 * i as u64)?;
             let start = (scope & 0x3_FFFF) as usize;
             if position < start {
                 break;
             }
-            epilog = rest(decode(codes, (scope >> 22) as usize), start, position);
+            epilog = rest(decode(codes, (scope >> 22) as usize).0, start, position);
             if epilog.is_some() {
                 break;
             }
         }
     }
-    Ok(Data { prolog, epilog, handler })
+    Ok(Data { prolog, own, epilog, handler })
 }
 
 /// What of an epilog that begins at `start` is still to come at `position`; `None` if the position is not inside.
@@ -232,21 +234,24 @@ fn rest(mut ops: Vec<Op>, start: usize, position: usize) -> Option<Vec<Op>> {
     Some(ops)
 }
 
-/// Decodes codes from `index` to the end mark.
-fn decode(codes: &[u8], mut index: usize) -> Vec<Op> {
+/// Decodes codes from `index` to the end mark; also how many come before the first `end_c`, if there is one.
+fn decode(codes: &[u8], mut index: usize) -> (Vec<Op>, usize) {
     let mut ops = Vec::with_capacity(8);
+    let mut own = None;
     while index < codes.len() {
         let byte = |n: usize| u32::from(*codes.get(index + n).unwrap_or(&0));
         let len = match codes[index] {
-            0xC0..=0xDF | 0xE2 => 2,
-            0xE0 => 4,
-            0xE7 => 3,
+            0xC0..=0xDF | 0xE2 | 0xF8 => 2,
+            0xE7 | 0xF9 => 3,
+            0xE0 | 0xFA => 4,
+            0xFB => 5,
             _ => 1,
         };
         let op = match codes[index] {
             0xE4 => break,
             // `end_c`: what follows belongs to the host function's prolog, all of it done.
             0xE5 => {
+                own.get_or_insert(ops.len());
                 index += 1;
                 continue;
             }
@@ -257,7 +262,8 @@ fn decode(codes: &[u8], mut index: usize) -> Vec<Op> {
         ops.push(op);
         index += len;
     }
-    ops
+    let own = own.unwrap_or(ops.len());
+    (ops, own)
 }
 
 /// Codes of one and two bytes: the first byte, and both as one number.
@@ -323,12 +329,12 @@ fn packed(word: u32, position: usize) -> Data {
     epilog.reverse();
     if fragment {
         // Every position is in the body.
-        let inside_prolog = position < prolog.len();
-        return Data { epilog: inside_prolog.then(|| prolog.clone()), prolog, handler: None };
+        return Data { own: 0, prolog, epilog: None, handler: None };
     }
+    let own = prolog.len();
     let start = length.saturating_sub(epilog.len() + 1);
-    let epilog = if position >= prolog.len() { rest(epilog, start, position) } else { None };
-    Data { prolog, epilog, handler: None }
+    let epilog = if position >= own { rest(epilog, start, position) } else { None };
+    Data { prolog, own, epilog, handler: None }
 }
 
 /// The canonical prolog of packed data in execution order, or the mirror image of the epilog, which does not set x29 and
