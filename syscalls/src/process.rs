@@ -1,7 +1,7 @@
 //! Processes: making them, their ends and exit codes, opening and listing them.
 //!
 //! A guest process is a process of Linux. [`create`] starts one by running Transom once more (`/proc/self/exe`), which finds in a
-//! memory file what to do ([`block`]); host programs are started as they are. What a process shares with others is in
+//! memory file what to do ([`block`]); host programs are started as they are ([`host`]). What a process shares with others is in
 //! [`object`]; what `/proc` tells about any process is in [`list`]. How handles of the parent become handles of the child is
 //! [`inherit`]'s business; how handles go from one process to another that runs already is [`mailbox`]'s.
 //!
@@ -18,6 +18,7 @@
 
 pub mod block;
 pub mod create;
+pub mod host;
 pub mod image;
 pub mod inherit;
 pub mod job;

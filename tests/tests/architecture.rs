@@ -61,7 +61,7 @@ fn arrows_point_down() {
         "transom-msvcp" => 5,
         "transom-win32" | "transom-crt" | "transom-plugin" => 4,
         "transom-sdk" => 3,
-        "transom-macros" | "transom-loader" => 2,
+        "transom-macros" | "transom-loader" | "transom-cmd" => 2,
         "transom-scan" | "transom-sigs" | "transom-unicorn" | "transom-syscalls" => 1,
         "transom-cpu" => 0,
         other => panic!("where does {other} stand?"),

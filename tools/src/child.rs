@@ -7,6 +7,7 @@ use std::fs::File;
 use transom_loader::peb::Parameters;
 use transom_sdk::Process;
 use transom_sdk::foundation as f;
+use transom_syscalls::file::Files;
 use transom_syscalls::process::block::{Received, Startup};
 use transom_syscalls::process::{inherit, object};
 use transom_syscalls::status::Result;
@@ -47,8 +48,20 @@ fn start(startup: Startup) -> core::result::Result<core::convert::Infallible, Fa
     }
     let file = File::open(&startup.image).map_err(|e| Failure::NotFound(format!("{shown}: {e}")))?;
     object::set_name(&startup.image);
+    if let Some(program) = crate::builtin::of(&startup.image, &file) {
+        return crate::builtin::run_child(program, startup, &settings);
+    }
     let path = startup.image.clone();
     boot(path, file, &settings, move |process| parameters(process, startup))
+}
+
+/// Makes the directory that the parent named the current one.
+pub(crate) fn enter_directory(files: &Files, startup: &Startup) {
+    if files.names.current().directory != startup.directory
+        && let Err(e) = files.names.set_current(&startup.directory)
+    {
+        log::warn!("the current directory is not the one that the parent named: {e:?}");
+    }
 }
 
 /// Restores the inherited handles, and says the rest as the guest's process parameters have it.
@@ -56,11 +69,7 @@ fn parameters(process: &'static Process, startup: Startup) -> Parameters {
     let files = process.files();
     files.accept_inherited();
     inherit::restore(&process.handles, &startup.handles);
-    if files.names.current().directory != startup.directory
-        && let Err(e) = files.names.set_current(&startup.directory)
-    {
-        log::warn!("the current directory is not the one that the parent named: {e:?}");
-    }
+    enter_directory(files, &startup);
     let mut environment = startup.environment;
     environment.push(0);
     Parameters {

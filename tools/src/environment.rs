@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use transom_sdk::Process;
+use transom_syscalls::path::Namespace;
 use transom_syscalls::path::fold::{equal, upcase};
 use transom_syscalls::path::name::decode;
 
@@ -48,14 +48,14 @@ impl Variables {
 
 /// The block for a process: the variables that Windows programs expect, the host's (PATH translated to DOS paths), then
 /// the changes of `--env`.
-pub(crate) fn block(process: &Process, changes: &[OsString]) -> Vec<u16> {
+pub(crate) fn block(names: &Namespace, changes: &[OsString]) -> Vec<u16> {
     let mut variables = Variables::default();
     for (name, value) in defaults() {
         variables.set(name.encode_utf16().collect(), value.encode_utf16().collect());
     }
     for (name, value) in std::env::vars_os() {
         match name.to_str() {
-            Some("PATH") => variables.set(wide(&name), path_list(process, &value)),
+            Some("PATH") => variables.set(wide(&name), path_list(names, &value)),
             // A Unix folder that Windows programs would misread; they use TEMP, which is set above.
             Some("TMPDIR" | "TMP" | "TEMP") => {}
             _ => variables.set(wide(&name), wide(&value)),
@@ -75,11 +75,11 @@ pub(crate) fn block(process: &Process, changes: &[OsString]) -> Vec<u16> {
 }
 
 /// A colon-separated list of host folders as a semicolon-separated list of DOS paths, after the system folder.
-fn path_list(process: &Process, list: &OsStr) -> Vec<u16> {
+fn path_list(names: &Namespace, list: &OsStr) -> Vec<u16> {
     let mut out: Vec<u16> = "C:\\Windows\\System32;C:\\Windows".encode_utf16().collect();
     for dir in std::env::split_paths(list).filter(|d| d.is_absolute()) {
         out.push(u16::from(b';'));
-        out.extend(process.files().names.to_dos(dir.as_os_str().as_bytes()));
+        out.extend(names.to_dos(dir.as_os_str().as_bytes()));
     }
     out
 }

@@ -7,6 +7,7 @@
 // Tests have a main function of their own.
 #![cfg_attr(not(test), no_main)]
 
+mod builtin;
 mod child;
 mod cli;
 mod coverage;

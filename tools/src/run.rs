@@ -15,7 +15,9 @@ use transom_syscalls::process::object;
 
 use crate::cli::RunOptions;
 use crate::environment::{self, wide};
-use crate::{EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, engine, minidump, plugins, start_logging};
+use crate::{
+    EXIT_CANNOT_RUN, EXIT_INTERNAL, EXIT_NOT_FOUND, builtin, engine, minidump, plugins, start_logging,
+};
 
 /// Why a program did not start.
 pub(crate) enum Failure {
@@ -84,8 +86,15 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     if let Some(dir) = &options.directory {
         std::env::set_current_dir(dir).map_err(|e| Failure::CannotRun(format!("{}: {e}", dir.display())))?;
     }
-    let (path, file) = find_program(options.program())?;
+    let (path, file) = match (find_program(options.program()), builtin::named(options.program())) {
+        (Err(Failure::NotFound(_)), Some(program)) => return builtin::run(program, None, &options),
+        (found, _) => found?,
+    };
     object::set_name(&path);
+    if let Some(program) = builtin::of(&path, &file) {
+        let script = builtin::is_batch(&path).then_some(path.as_path());
+        return builtin::run(program, script, &options);
+    }
     let program = path.as_os_str().as_bytes().to_owned();
     boot(path, file, &options, |process| {
         let dos = process.files().names.to_dos(&program);
@@ -97,7 +106,7 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
             current_directory: with_backslash(process.files().names.current().directory.clone()),
             title: dos,
             std_handles: process.open_std_handles(),
-            environment: environment::block(process, &options.env),
+            environment: environment::block(&process.files().names, &options.env),
             ..Parameters::default()
         }
     })

@@ -18,7 +18,7 @@ use transom_loader::builtin::{BuiltinDll, Upper};
 use transom_loader::modules::{Module, Modules};
 use transom_loader::pe::Symbol;
 use transom_syscalls::file::Files;
-use transom_syscalls::handle::{HandleFlags, HandleTable};
+use transom_syscalls::handle::HandleTable;
 use transom_syscalls::heap::Heaps;
 use transom_syscalls::kuser::{self, Kuser};
 use transom_syscalls::memory::{Allocation, Growth, Memory, PAGE};
@@ -251,19 +251,7 @@ impl Process {
     /// Makes handles for the host's standard input, output and error; 0 for one that is closed.
     #[must_use]
     pub fn open_std_handles(&self) -> [u64; 3] {
-        use std::os::fd::{FromRawFd, OwnedFd};
-        [0, 1, 2].map(|fd| {
-            // SAFETY: the standard descriptors are this process's own; the file object that takes one over replaces it
-            // when it goes, so the number never comes to mean another file under Rust's own standard streams.
-            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-            let object = match self.files.inherited(fd) {
-                Ok(object) => object,
-                Err(_) => return 0,
-            };
-            let access = object.access();
-            let flags = HandleFlags { inherit: true, ..HandleFlags::default() };
-            self.handles.insert(object, access, flags).map_or(0, |h| h.0.into())
-        })
+        self.files.standard_handles(&self.handles).map(u64::from)
     }
 
     /// A page of guest memory, writable and executable, for an engine's gates: (address, length).

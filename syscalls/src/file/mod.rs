@@ -70,11 +70,12 @@ pub use open::{OpenRequest, Opened};
 pub use pending::{Finish, Operation, poke, poke_in_order};
 pub use volume::{Volume, serial_of};
 
+use crate::handle::{HandleFlags, HandleTable};
 use crate::path::{Config, Namespace};
 use crate::status::Result;
 use lock::LockTable;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use windows_sys::Wdk::Storage::FileSystem as wdk;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -105,6 +106,19 @@ impl Files {
     /// Those of [`Namespace::new`].
     pub fn new(config: &Config) -> Result<Arc<Self>> {
         Ok(Arc::new(Self { names: Namespace::new(config)?, locks: LockTable::default() }))
+    }
+
+    /// Makes handles for the host's standard input, output and error; 0 for one that is closed.
+    #[must_use]
+    pub fn standard_handles(self: &Arc<Self>, handles: &HandleTable) -> [u32; 3] {
+        [0, 1, 2].map(|fd| {
+            // SAFETY: the standard descriptors are this process's own; the file object that takes one over replaces it
+            // when it goes, so the number never comes to mean another file under Rust's own standard streams.
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            let Ok(object) = self.inherited(fd) else { return 0 };
+            let access = object.access();
+            handles.insert(object, access, HandleFlags::inheritable(true)).map_or(0, |h| h.0)
+        })
     }
 
     /// Wraps a descriptor that this process was given: a standard stream, or one end of a pipe. Its access is

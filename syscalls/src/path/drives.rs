@@ -3,7 +3,7 @@
 //! `Z:` is the host's root. `C:` is a directory of the user's own that comes into being, with the folders
 //! programs expect, when a path on it is first used. Others are given by `--drive`.
 
-use super::name;
+use super::{name, programs};
 use crate::status::{Result, Status};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -114,7 +114,7 @@ impl Drives {
             home("Documents"),
             home("Downloads"),
         ];
-        if root.join(&folders[folders.len() - 1]).is_dir() {
+        if root.join(&folders[folders.len() - 1]).is_dir() && programs::are_there(root) {
             return;
         }
         for folder in folders {
@@ -122,6 +122,9 @@ impl Drives {
                 log::warn!("cannot create {} for drive C: {error}", root.join(&folder).display());
                 return;
             }
+        }
+        if let Err(error) = programs::create(root) {
+            log::warn!("cannot make the files of built-in programs on drive C: {error}");
         }
     }
 

@@ -8,7 +8,7 @@
 //! the path corrected. Opening, reading and changing files is `file`'s task; nothing here knows handles.
 //!
 //! Names: `name` maps single components; `fold` compares them; `dos` is the text rules of DOS paths; `drives`
-//! the drive table.
+//! the drive table; `programs` the files of built-in programs on it.
 
 pub(crate) mod dirent;
 pub mod dos;
@@ -17,6 +17,7 @@ pub mod fold;
 mod host;
 mod listing;
 pub mod name;
+pub mod programs;
 #[cfg(test)]
 mod tests;
 

@@ -170,73 +170,11 @@ fn interpreter(cx: &Cx) -> Option<Vec<u16>> {
     [named, Some(default)].into_iter().flatten().find(|path| cx.files().query(path).is_ok())
 }
 
-/// Runs a command with the command interpreter; returns the child's handle. Without one, a command that only names a program and
-/// its arguments is run directly.
+/// Runs a command with the command interpreter; returns the child's handle.
 fn command(cx: &Cx, command: &[u16], standard: [Option<Handle>; 3]) -> Crt<Handle> {
-    let Some(shell) = interpreter(cx) else { return bare_command(cx, command, standard) };
+    let shell = interpreter(cx).ok_or(CrtError::Errno(ENOENT))?;
     let mut line = shell.clone();
     line.extend(" /c ".encode_utf16());
     line.extend_from_slice(command);
     start(cx, &shell, &line, standard, 0)
-}
-
-/// The program and the command line of a command that needs no interpreter; `None` for one that does.
-fn plain_command(text: &[u16]) -> Option<(&[u16], &[u16])> {
-    let quote = u16::from(b'"');
-    let blank = |u: &u16| matches!(*u, 0x20 | 0x09);
-    let quotes = text.iter().filter(|u| **u == quote).count();
-    // As cmd.exe does: more than one pair of quotation marks around it all means that the outer pair is its own.
-    let line = match text {
-        [first, inner @ .., last] if *first == quote && *last == quote && quotes > 2 => inner,
-        [first, inner @ ..] if *first == quote && quotes % 2 == 1 => inner,
-        _ => text,
-    };
-    let mut quoted = false;
-    for unit in line {
-        quoted ^= *unit == quote;
-        if !quoted && matches!(u8::try_from(*unit), Ok(b'|' | b'<' | b'>' | b'&' | b'^' | b'%' | b'(' | b')'))
-        {
-            return None;
-        }
-    }
-    let start = line.iter().position(|u| !blank(u))?;
-    let line = &line[start..];
-    let program = match line {
-        [first, rest @ ..] if *first == quote => &rest[..rest.iter().position(|u| *u == quote)?],
-        _ => &line[..line.iter().position(blank).unwrap_or(line.len())],
-    };
-    Some((program, line))
-}
-
-fn bare_command(cx: &Cx, text: &[u16], standard: [Option<Handle>; 3]) -> Crt<Handle> {
-    let missing = CrtError::Errno(ENOENT);
-    let Some((name, line)) = plain_command(text) else {
-        log::warn!("there is no command interpreter for: {}", String::from_utf16_lossy(text));
-        return Err(missing);
-    };
-    let program = exec::find(cx, name, true).ok_or(missing)?;
-    start(cx, &program, line, standard, 0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain_command;
-
-    fn plain(text: &str) -> Option<(String, String)> {
-        let units: Vec<u16> = text.encode_utf16().collect();
-        plain_command(&units).map(|(p, l)| (String::from_utf16_lossy(p), String::from_utf16_lossy(l)))
-    }
-
-    #[test]
-    fn commands_without_an_interpreter() {
-        let is = |text: &str, program: &str, line: &str| {
-            assert_eq!(plain(text), Some((program.to_owned(), line.to_owned())), "{text}");
-        };
-        is("prog a b", "prog", "prog a b");
-        is(r#" "C:\a b\c.exe" x"#, r"C:\a b\c.exe", r#""C:\a b\c.exe" x"#);
-        is(r#"""C:\a b\c.exe" "x y"""#, r"C:\a b\c.exe", r#""C:\a b\c.exe" "x y""#);
-        is(r#"prog "a|b""#, "prog", r#"prog "a|b""#);
-        assert_eq!(plain("a | b"), None);
-        assert_eq!(plain("  "), None);
-    }
 }

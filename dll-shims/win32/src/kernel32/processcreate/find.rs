@@ -2,6 +2,7 @@
 
 use transom_loader::map;
 use transom_sdk::{Cx, Status, Win32, WinError, foundation as f};
+use transom_syscalls::path::fold::equal_ascii;
 use transom_syscalls::process::image::{self, Form, Image};
 
 use crate::kernel32::fileapi::paths::default_search_path;
@@ -9,6 +10,11 @@ use crate::kernel32::fileapi::paths::default_search_path;
 const BACKSLASH: u16 = b'\\' as u16;
 const QUOTE: u16 = b'"' as u16;
 const DOT: u16 = b'.' as u16;
+
+/// The system's folder.
+const SYSTEM: &str = "C:\\Windows\\System32";
+/// What runs batch files.
+const INTERPRETER: &str = "C:\\Windows\\System32\\cmd.exe";
 
 /// A program, found.
 pub(super) struct Found {
@@ -28,8 +34,25 @@ fn is_separator(unit: u16) -> bool {
     unit == BACKSLASH || unit == u16::from(b'/') || unit == u16::from(b':')
 }
 
-/// The program that the two arguments name.
+/// Whether a path is that of a batch file.
+fn is_batch(path: &[u16]) -> bool {
+    let extension = path.len().saturating_sub(4);
+    [".bat", ".cmd"].iter().any(|e| equal_ascii(&path[extension..], e))
+}
+
+/// The program that the two arguments name. A batch file's program is the command interpreter.
 pub(super) fn program(cx: &Cx, name: Option<Vec<u16>>, line: Option<Vec<u16>>) -> Win32<Found> {
+    let found = named(cx, name, line)?;
+    if found.image.form != Form::Unknown {
+        return Ok(found);
+    }
+    let (dos, image) = probe(cx, &INTERPRETER.encode_utf16().collect::<Vec<_>>())?;
+    let prefix: Vec<u16> = format!("{INTERPRETER} /c \"").encode_utf16().collect();
+    Ok(Found { dos, image, line: [&prefix[..], &found.line, &[QUOTE]].concat() })
+}
+
+/// The file that the two arguments name: a program or a batch file.
+fn named(cx: &Cx, name: Option<Vec<u16>>, line: Option<Vec<u16>>) -> Win32<Found> {
     let line = line.filter(|l| !l.is_empty());
     match (name, line) {
         // As named, without a search and without a default extension.
@@ -104,7 +127,9 @@ fn search(cx: &Cx, name: &[u16]) -> Win32<(Vec<u16>, Image)> {
     if bare && let Some(found) = folders().find_map(|d| host_program(cx, &join(d, name))) {
         return Ok(found);
     }
-    Err(denied.unwrap_or(WinError::Code(f::ERROR_FILE_NOT_FOUND)))
+    // Whatever PATH says, the system's folder is searched.
+    let system: Vec<u16> = SYSTEM.encode_utf16().collect();
+    probe(cx, &join(&system, &with_extension)).map_err(|e| denied.unwrap_or(e))
 }
 
 fn join(folder: &[u16], name: &[u16]) -> Vec<u16> {
@@ -137,12 +162,7 @@ fn probe(cx: &Cx, path: &[u16]) -> Win32<(Vec<u16>, Image)> {
                 Err(WinError::Code(f::ERROR_BAD_EXE_FORMAT))
             }
         },
-        Form::Unknown => {
-            let lower = shown.to_ascii_lowercase();
-            if lower.ends_with(".bat") || lower.ends_with(".cmd") {
-                log::warn!("{shown} is a batch file: there is no cmd.exe to run it");
-            }
-            Err(WinError::Code(f::ERROR_BAD_EXE_FORMAT))
-        }
+        Form::Unknown if is_batch(&dos) => Ok((dos, image)),
+        Form::Unknown => Err(WinError::Code(f::ERROR_BAD_EXE_FORMAT)),
     }
 }

@@ -1,17 +1,17 @@
 //! CreateProcess: from its arguments to the process services' start-up block, or to a host program's start.
 //!
-//! Which file runs is in [`find`], STARTUPINFOEX's additions in [`attributes`], what host programs need in [`host`].
+//! Which file runs is in [`find`], STARTUPINFOEX's additions in [`attributes`].
 //! What is done with processes once they are there is in `kernel32::processes`.
 
 pub(crate) mod attributes;
 mod find;
-mod host;
 
 use std::ffi::CString;
 use std::path::PathBuf;
 
 use transom_sdk::{AStr, Cx, Guest, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::handle::Handle as Value;
+use transom_syscalls::process::host;
 use transom_syscalls::process::image::{Form, directory as find_directory, host_environment};
 use transom_syscalls::process::inherit::{self, collect};
 use transom_syscalls::process::{
@@ -56,7 +56,7 @@ struct Request {
 }
 
 /// Creates a new process and its primary thread.
-#[shim(kernel32, ansi, partial = "no debugging, no batch files")]
+#[shim(kernel32, ansi, partial = "no debugging")]
 fn CreateProcessW(
     cx: &Cx,
     name: Option<WStr>,
@@ -302,9 +302,9 @@ fn inherited(cx: &Cx, request: &Request) -> Win32<Vec<Inherited>> {
 fn start_host(cx: &Cx, found: &Found, request: &Request) -> Win32<Created> {
     let (standard, _) = standard_handles(cx, request)?;
     let standard = standard.map(|h| passed(cx, h).and_then(|p| p.descriptors.first().copied()));
-    let arguments = host::arguments(cx, &found.line);
+    let arguments = host::arguments(&cx.files().names, &found.line);
     let program = HostProgram { path: &found.image.path, arguments: &arguments, descriptors: &[] };
-    let environment = host::environment(cx, &request.environment);
+    let environment = host::environment(&cx.files().names, &request.environment);
     Ok(create_host(&program, &launch(request, standard, &environment))?)
 }
 
