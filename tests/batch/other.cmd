@@ -1,0 +1,2 @@
+@echo other [%0] [%*] in %~nx0
+@exit /b 42
