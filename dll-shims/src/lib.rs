@@ -4,7 +4,7 @@ mod forwarders;
 mod known;
 
 use transom_sdk::catalog::Catalog;
-pub use transom_win32::backtrace;
+pub use transom_win32::{backtrace, path_folders};
 
 /// The built-in DLLs: those of each crate, then those of which no function is there.
 pub static CATALOG: Catalog = Catalog {

@@ -1,6 +1,7 @@
 /* The loader: LoadLibrary, GetProcAddress by name and ordinal, forwarders, DllMain's order, TLS callbacks and thread-local
  * variables of a DLL loaded later, load counts, failures, resources, and module information. */
 #include "check.h"
+#include <stdio.h>
 #include <string.h>
 
 static char tls_history[16];
@@ -176,6 +177,48 @@ static void updates(const char *dll)
     CHECK("removed", DeleteFileA(copy));
 }
 
+/* Whether a DLL is found by its name alone, with flags. */
+static BOOL loads(const char *name, DWORD flags)
+{
+    HMODULE m = LoadLibraryExA(name, NULL, flags);
+    return m && FreeLibrary(m);
+}
+
+/* Where DLLs are looked for. */
+static void search_order(const char *dll)
+{
+    char old[4096], path[4200], here[MAX_PATH], file[MAX_PATH + 20];
+    WCHAR wide[MAX_PATH];
+    DLL_DIRECTORY_COOKIE cookie;
+    DWORD named = LOAD_LIBRARY_SEARCH_USER_DIRS;
+    GetCurrentDirectoryA(sizeof here, here);
+    CreateDirectoryA("loader-folder", NULL);
+    CHECK("copy", CopyFileA(dll, "loader-folder\\elsewhere.dll", FALSE));
+    lstrcatA(here, "\\loader-folder");
+    MultiByteToWideChar(CP_ACP, 0, here, -1, wide, MAX_PATH);
+    CHECK_ERR("not in the search order", loads("elsewhere.dll", 0), ERROR_MOD_NOT_FOUND);
+    GetEnvironmentVariableA("PATH", old, sizeof old);
+    sprintf(path, "%s;%s", old, here);
+    SetEnvironmentVariableA("PATH", path);
+    CHECK("found along PATH", loads("elsewhere.dll", 0) && loads("Elsewhere", 0));
+    CHECK_ERR("PATH is not searched for named places", loads("elsewhere.dll", LOAD_LIBRARY_SEARCH_DEFAULT_DIRS), ERROR_MOD_NOT_FOUND);
+    SetEnvironmentVariableA("PATH", old);
+    CHECK("SetDllDirectory", SetDllDirectoryA(here) && loads("elsewhere.dll", 0) && SetDllDirectoryA(NULL));
+    CHECK_ERR("SetDllDirectory undone", loads("elsewhere.dll", 0), ERROR_MOD_NOT_FOUND);
+    cookie = AddDllDirectory(wide);
+    CHECK("AddDllDirectory", cookie != NULL && loads("elsewhere.dll", named) && loads("elsewhere.dll", LOAD_LIBRARY_SEARCH_DEFAULT_DIRS));
+    CHECK_ERR("only where it is asked for", loads("elsewhere.dll", 0), ERROR_MOD_NOT_FOUND);
+    CHECK("RemoveDllDirectory", RemoveDllDirectory(cookie));
+    CHECK_ERR("removed", loads("elsewhere.dll", named), ERROR_MOD_NOT_FOUND);
+    sprintf(file, "%s\\elsewhere.dll", here);
+    CHECK("with its folder", loads(file, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR) && loads(file, LOAD_WITH_ALTERED_SEARCH_PATH));
+    CHECK_ERR("the DLL's own folder needs a full path", loads("elsewhere.dll", LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR), ERROR_INVALID_PARAMETER);
+    CHECK_ERR("two orders at once", loads(file, LOAD_WITH_ALTERED_SEARCH_PATH | named), ERROR_INVALID_PARAMETER);
+    CHECK_ERR("no default place", SetDefaultDllDirectories(0), ERROR_INVALID_PARAMETER);
+    CHECK("the system's", loads("version.dll", LOAD_LIBRARY_SEARCH_SYSTEM32));
+    CHECK("removed", DeleteFileA("loader-folder\\elsewhere.dll") && RemoveDirectoryA("loader-folder"));
+}
+
 int main(void)
 {
     char path[MAX_PATH];
@@ -202,6 +245,7 @@ int main(void)
     resources(m);
     versions(path);
     updates(path);
+    search_order(path);
     CHECK("FreeLibrary", FreeLibrary(m));
     CHECK("still loaded", GetModuleHandleA("sampledll") == m);
     CHECK("FreeLibrary last", FreeLibrary(m));

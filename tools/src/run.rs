@@ -157,10 +157,8 @@ pub(crate) fn boot(
         .map_err(|e| Failure::CannotRun(format!("{shown}: {e}")))?;
     process.set_engine(engine).map_err(|e| internal("starting", &e))?;
     transom_dll_shims::install(process);
-    let search = SearchPath {
-        program: path.parent().map(Path::to_owned).unwrap_or_default(),
-        ..SearchPath::default()
-    };
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let search = SearchPath::new(folder, transom_dll_shims::path_folders);
     let parameters = parameters(process);
     let info = ProgramInfo {
         stack: (headers.stack_reserve, headers.stack_commit),

@@ -20,6 +20,7 @@ pub(crate) mod version;
 pub(crate) mod winmm;
 pub(crate) mod ws2_32;
 
+pub use kernel32::libloaderapi::path_folders;
 pub use ntdll::exception::backtrace::trace as backtrace;
 
 /// Connects a process to this crate's services: exception dispatch and unwinding.

@@ -7,6 +7,7 @@ use super::{Kind, LoadError, Module, Modules, unpoison};
 use crate::map;
 use crate::pe::{self, ImageBytesMut, Symbol};
 use crate::peb::Words;
+use crate::search::Order;
 
 impl Modules {
     /// Binds a mapped image whose dependencies are mapped.
@@ -18,7 +19,7 @@ impl Modules {
         for dll in &pe::imports(&walker, &mapped.headers) {
             let dll = dll.map_err(bad)?;
             let name = dll.name.to_text();
-            let Some(Source::Loaded(target)) = self.source(&name) else { continue };
+            let Some(Source::Loaded(target)) = self.source(&name, Order::default()) else { continue };
             for import in dll.symbols() {
                 let import = import.map_err(bad)?;
                 let address = self

@@ -14,6 +14,7 @@ use crate::debugger;
 use crate::map;
 use crate::pe;
 use crate::peb::LdrModule;
+use crate::search::{Order, Places};
 
 /// Modules mapped by one load, in the order in which they were found, and what was missing.
 #[derive(Default)]
@@ -32,18 +33,19 @@ impl Modules {
         let mut batch = Batch::default();
         let module = self.map_file(path.to_owned(), &file)?;
         module.references.store(PINNED, Ordering::Relaxed);
-        self.complete(Arc::clone(&module), &mut batch)?;
+        self.complete(Arc::clone(&module), Order::default(), &mut batch)?;
         self.publish_tls(&batch.fresh)?;
         // ntdll and kernel32 are in every process, whether imported or not; runtimes look for them.
         for name in ["ntdll.dll", "kernel32.dll"] {
-            if let Some(Source::Builtin(dll)) = self.source(name) {
+            if let Some(Source::Builtin(dll)) = self.source(name, Order::default()) {
                 self.add_builtin(dll)?;
             }
         }
         Ok(module)
     }
 
-    /// Loads a DLL by name or DOS-to-host-translated path, runs its initialisation, and adds a reference.
+    /// Loads a DLL by name or DOS-to-host-translated path, runs its initialisation, and adds a reference. It and the DLLs that
+    /// it needs are looked for in `places`, or in the process's default ones.
     ///
     /// # Errors
     /// See [`LoadError`].
@@ -51,22 +53,24 @@ impl Modules {
         &self,
         name: &str,
         host_path: Option<&Path>,
+        places: Option<Places>,
         caller: &dyn GuestCaller,
     ) -> Result<Arc<Module>, LoadError> {
         let _lock = self.lock.enter();
+        let order = Order { places, own: host_path.and_then(Path::parent) };
         let source = match host_path {
             // A path to a built-in DLL (C:\Windows\System32\kernel32.dll) means that DLL.
             Some(path) => self.source_at(path).or_else(|| {
                 let file = path.file_name()?.to_str()?;
-                self.upper.builtin(&normalise(file)).and_then(|_| self.source(file))
+                self.upper.builtin(&normalise(file)).and_then(|_| self.source(file, order))
             }),
-            None => self.source(name),
+            None => self.source(name, order),
         };
         let module = match source {
             None => return Err(LoadError::Missing(vec![(name.to_owned(), "LoadLibrary".to_owned())])),
             Some(Source::Loaded(module)) => module,
             Some(Source::Builtin(dll)) => self.add_builtin(dll)?,
-            Some(Source::File(path, file)) => self.load_file(path, &file, caller)?,
+            Some(Source::File(path, file)) => self.load_file(path, &file, order, caller)?,
         };
         module.references.fetch_add(1, Ordering::Relaxed);
         Ok(module)
@@ -76,11 +80,12 @@ impl Modules {
         &self,
         path: PathBuf,
         file: &File,
+        order: Order<'_>,
         caller: &dyn GuestCaller,
     ) -> Result<Arc<Module>, LoadError> {
         let mut batch = Batch::default();
         let module = self.map_file(path, file)?;
-        let loaded = self.complete(Arc::clone(&module), &mut batch).and_then(|()| {
+        let loaded = self.complete(Arc::clone(&module), order, &mut batch).and_then(|()| {
             self.publish_tls(&batch.fresh)?;
             self.initialise(&module, caller)
         });
@@ -88,25 +93,20 @@ impl Modules {
             for m in batch.fresh.iter().rev() {
                 self.remove(m);
             }
-            self.remove(&module);
             return Err(error);
         }
         Ok(module)
     }
 
-    /// Maps what a module needs, then binds and protects everything that is new.
-    fn complete(&self, module: Arc<Module>, batch: &mut Batch) -> Result<(), LoadError> {
+    /// Maps what a module needs, then binds and protects everything that is new: the batch has it, also after an error.
+    fn complete(&self, module: Arc<Module>, order: Order<'_>, batch: &mut Batch) -> Result<(), LoadError> {
         batch.fresh.push(module);
         let mut next = 0;
         while let Some(module) = batch.fresh.get(next).cloned() {
             next += 1;
-            if let Err(error) = self.map_dependencies(&module, batch) {
-                self.discard(batch);
-                return Err(error);
-            }
+            self.map_dependencies(&module, order, batch)?;
         }
         if !batch.missing.is_empty() {
-            self.discard(batch);
             return Err(LoadError::Missing(std::mem::take(&mut batch.missing)));
         }
         for module in &batch.fresh {
@@ -115,20 +115,19 @@ impl Modules {
         Ok(())
     }
 
-    fn discard(&self, batch: &Batch) {
-        for module in batch.fresh.iter().skip(1).rev() {
-            self.remove(module);
-        }
-    }
-
-    fn map_dependencies(&self, module: &Arc<Module>, batch: &mut Batch) -> Result<(), LoadError> {
+    fn map_dependencies(
+        &self,
+        module: &Arc<Module>,
+        order: Order<'_>,
+        batch: &mut Batch,
+    ) -> Result<(), LoadError> {
         let Kind::Image(mapped) = &module.kind else { return Ok(()) };
         let bad = |error| LoadError::Pe { file: module.name.clone(), error };
         let mut dependencies = Vec::new();
         for dll in &pe::imports(&mapped.image(), &mapped.headers) {
             let dll = dll.map_err(bad)?;
             let name = dll.name.to_text();
-            let dependency = match self.source(&name) {
+            let dependency = match self.source(&name, order) {
                 None => {
                     batch.missing.push((name.into_owned(), module.name.clone()));
                     continue;

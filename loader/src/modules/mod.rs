@@ -29,7 +29,7 @@ use crate::builtin::{BuiltinDll, Upper};
 use crate::map::{GuestImage, Mapped};
 use crate::pe::{Exports, Headers};
 use crate::peb::{Arena, Ldr, Words};
-use crate::search::SearchPath;
+use crate::search::{Order, SearchPath};
 
 /// What a module is made of.
 pub enum Kind {
@@ -251,8 +251,8 @@ impl Modules {
     #[must_use]
     pub fn find_file(&self, name: &str) -> Option<PathBuf> {
         let search = self.search.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if name.contains('.') { search.find(name) } else { search.find(&format!("{name}.dll")) }
-            .map(|(path, _)| path)
+        let find = |name: &str| search.find(name, Order::default()).map(|(path, _)| path);
+        if name.contains('.') { find(name) } else { find(&format!("{name}.dll")) }
     }
 
     /// Runs `change` on the search path.

@@ -8,7 +8,7 @@ use super::{Kind, Module, Modules, unpoison};
 use crate::apisets;
 use crate::builtin::BuiltinDll;
 use crate::pe::{ExportTarget, Symbol};
-use crate::search;
+use crate::search::{self, Order};
 
 /// What a name stands for.
 pub(super) enum Source {
@@ -32,22 +32,22 @@ pub(super) fn normalise(name: &str) -> String {
 }
 
 impl Modules {
-    /// Finds what a DLL's file name stands for.
-    pub(super) fn source(&self, name: &str) -> Option<Source> {
+    /// Finds what a DLL's file name stands for, in a load's order.
+    pub(super) fn source(&self, name: &str, order: Order<'_>) -> Option<Source> {
         let name = normalise(name);
         if let Some(module) = self.by_name(&name) {
             return Some(Source::Loaded(module));
         }
         let search = unpoison(self.search.read());
         if self.upper.prefers_file(&name)
-            && let Some((path, file)) = search.find_beside_program(&name)
+            && let Some((path, file)) = search.find_first(&name, order)
         {
             return Some(Source::File(path, file));
         }
         if let Some(dll) = self.upper.builtin(&name) {
             return Some(Source::Builtin(dll));
         }
-        search.find(&name).map(|(path, file)| Source::File(path, file))
+        search.find(&name, order).map(|(path, file)| Source::File(path, file))
     }
 
     /// Finds what a host path stands for.
@@ -110,7 +110,7 @@ impl Modules {
 
     /// The module that a forwarder names; it is loaded if it is not yet.
     fn forwarded(&self, dll: &str) -> Option<Arc<Module>> {
-        match self.source(dll)? {
+        match self.source(dll, Order::default())? {
             Source::Loaded(module) => Some(module),
             Source::Builtin(builtin) => self.add_builtin(builtin).ok(),
             Source::File(..) => {

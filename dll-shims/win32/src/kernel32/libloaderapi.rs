@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use transom_loader::modules::{LoadError, Module};
 use transom_loader::pe::Symbol;
+use transom_loader::search::Places;
 use transom_sdk::{
     AStr, Cx, Func, Handle, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim,
     win32_from_status,
@@ -120,20 +121,64 @@ fn LoadLibraryW(cx: &Cx, name: WStr) -> Win32<Handle> {
     LoadLibraryExW(cx, name, Handle::NULL, 0)
 }
 
+/// The places that flags of LoadLibraryEx name; `None` if they name none. A DLL's own folder is known only if the DLL is named
+/// with its full path. The system's DLLs are found whatever the flags say.
+fn places(flags: u32, full_path: bool) -> Win32<Option<Places>> {
+    const ANY: u32 = ll::LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR
+        | ll::LOAD_LIBRARY_SEARCH_APPLICATION_DIR
+        | ll::LOAD_LIBRARY_SEARCH_USER_DIRS
+        | ll::LOAD_LIBRARY_SEARCH_SYSTEM32
+        | ll::LOAD_LIBRARY_SEARCH_DEFAULT_DIRS;
+    let asks = |flag| flags & (flag | ll::LOAD_LIBRARY_SEARCH_DEFAULT_DIRS) != 0;
+    let own = flags & ll::LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR != 0;
+    let altered = flags & ll::LOAD_WITH_ALTERED_SEARCH_PATH != 0;
+    match (altered, flags & ANY != 0) {
+        (true, true) => Err(WinError::Code(f::ERROR_INVALID_PARAMETER)),
+        (false, true) if own && !full_path => Err(WinError::Code(f::ERROR_INVALID_PARAMETER)),
+        (false, true) => Ok(Some(Places::Named {
+            own,
+            program: asks(ll::LOAD_LIBRARY_SEARCH_APPLICATION_DIR),
+            user: asks(ll::LOAD_LIBRARY_SEARCH_USER_DIRS),
+        })),
+        (true, false) => Ok(Some(Places::Altered)),
+        (false, false) => Ok(None),
+    }
+}
+
+/// Whether a path names a drive or share and a folder from its root.
+fn is_full_path(path: &[u16]) -> bool {
+    let rooted =
+        path.first().is_some_and(|&c| is_separator(c)) && path.get(1).is_some_and(|&c| is_separator(c));
+    rooted || path.get(1) == Some(&u16::from(b':')) && path.get(2).is_some_and(|&c| is_separator(c))
+}
+
 /// Loads a module with options.
-#[shim(kernel32, ansi, partial = "search flags other than the default order are not told apart")]
+#[shim(kernel32, ansi)]
 fn LoadLibraryExW(cx: &Cx, name: WStr, _file: Handle, flags: u32) -> Win32<Handle> {
     let wide = name.get()?;
     if wide.is_empty() {
         return Err(WinError::Code(f::ERROR_MOD_NOT_FOUND));
     }
+    let places = places(flags, is_full_path(&wide))?;
     if flags & super::datafile::FLAGS != 0 {
         return super::datafile::load(cx, &wide, flags);
     }
     let text = String::from_utf16_lossy(&wide);
     let path = if wide.iter().any(|&c| is_separator(c)) { Some(existing_path(cx, &wide)?) } else { None };
-    let loaded = cx.modules().load_library(&text, path.as_deref(), cx);
+    let loaded = cx.modules().load_library(&text, path.as_deref(), places, cx);
     loaded.map(|m| handle(&m)).map_err(|e| load_failed(&text, &e))
+}
+
+/// The host's folders that PATH names now, for the search for DLLs.
+#[must_use]
+pub fn path_folders() -> Vec<PathBuf> {
+    Cx::with_current(|cx| {
+        let name: Vec<u16> = "PATH".encode_utf16().collect();
+        let value = super::processenv::variable(cx, &name).ok().flatten().unwrap_or_default();
+        let folders = value.split(|&c| c == u16::from(b';')).filter(|folder| !folder.is_empty());
+        folders.filter_map(|folder| existing_path(cx, folder).ok()).collect()
+    })
+    .unwrap_or_default()
 }
 
 /// The host path of a DLL named with its folder.
@@ -174,17 +219,18 @@ fn DisableThreadLibraryCalls(cx: &Cx, library: Handle) -> Win32<()> {
     Ok(())
 }
 
-/// Adds a directory to the search path used to locate DLLs; NULL restores the default.
+/// Puts a directory, or with an empty name nothing, in place of the current directory in the search for DLLs; NULL restores the
+/// default.
 #[shim(kernel32, ansi)]
 fn SetDllDirectoryW(cx: &Cx, path: Option<WStr>) -> Win32<()> {
-    let added = match path {
-        None => Vec::new(),
+    let place = match path {
+        None => None,
         Some(path) => {
             let path = path.get()?;
-            if path.is_empty() { Vec::new() } else { vec![existing_path(cx, &path)?] }
+            Some(if path.is_empty() { None } else { Some(existing_path(cx, &path)?) })
         }
     };
-    cx.modules().change_search(|search| search.added = added);
+    cx.modules().change_search(|search| search.in_place_of_current = place);
     Ok(())
 }
 
@@ -193,7 +239,7 @@ fn SetDllDirectoryW(cx: &Cx, path: Option<WStr>) -> Win32<()> {
 struct Added(std::sync::Mutex<Vec<(u64, PathBuf)>>);
 
 /// Adds a directory to the process DLL search path; the cookie is for RemoveDllDirectory.
-#[shim(kernel32, partial = "it is searched whatever the flags of the load say")]
+#[shim(kernel32)]
 fn AddDllDirectory(cx: &Cx, path: WStr) -> Win32<Ptr<u8>> {
     let wide = path.get()?;
     if !cx.files().query(&wide)?.is_directory() {
@@ -203,7 +249,7 @@ fn AddDllDirectory(cx: &Cx, path: WStr) -> Win32<Ptr<u8>> {
     let mut added = cx.state::<Added>().0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let cookie = 8 + added.last().map_or(0, |(cookie, _)| *cookie);
     added.push((cookie, folder.clone()));
-    cx.modules().change_search(|search| search.added.push(folder));
+    cx.modules().change_search(|search| search.user.push(folder));
     Ok(Ptr::new(cookie))
 }
 
@@ -214,15 +260,24 @@ fn RemoveDllDirectory(cx: &Cx, cookie: Ptr<u8>) -> Win32<()> {
     let at = added.iter().position(|(known, _)| *known == cookie.addr());
     let (_, folder) = added.remove(at.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?);
     cx.modules().change_search(|search| {
-        if let Some(at) = search.added.iter().position(|known| *known == folder) {
-            search.added.remove(at);
+        if let Some(at) = search.user.iter().position(|known| *known == folder) {
+            search.user.remove(at);
         }
     });
     Ok(())
 }
 
-/// Specifies a default set of directories to search. The default order is kept, in which DLLs are found all the same.
-#[shim(kernel32, partial = "the search order stays the default one")]
-fn SetDefaultDllDirectories(_cx: &Cx, flags: u32) -> Win32<()> {
-    if flags == 0 { Err(WinError::Code(f::ERROR_INVALID_PARAMETER)) } else { Ok(()) }
+/// Specifies a default set of directories to search when the calling process loads a DLL.
+#[shim(kernel32)]
+fn SetDefaultDllDirectories(cx: &Cx, flags: u32) -> Win32<()> {
+    const KNOWN: u32 = ll::LOAD_LIBRARY_SEARCH_APPLICATION_DIR
+        | ll::LOAD_LIBRARY_SEARCH_USER_DIRS
+        | ll::LOAD_LIBRARY_SEARCH_SYSTEM32
+        | ll::LOAD_LIBRARY_SEARCH_DEFAULT_DIRS;
+    if flags & !KNOWN != 0 {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
+    let places = places(flags, false)?.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?;
+    cx.modules().change_search(|search| search.default = places);
+    Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) fn extension(cx: &Cx, id: &GUID) -> Win32<Func> {
     };
     let module = match cx.modules().by_name(dll) {
         Some(module) => Some(module),
-        None => cx.modules().load_library(dll, None, cx).ok(),
+        None => cx.modules().load_library(dll, None, None, cx).ok(),
     };
     let address = module.and_then(|module| cx.modules().address_of_name(&module, name));
     address.map(Func).map_or_else(|| fail(ws::WSAEOPNOTSUPP), Ok)
