@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <float.h>
 #include <math.h>
+#include <string.h>
 #include <stdlib.h>
 
 static long long ulps(double a, double b)
@@ -15,6 +16,56 @@ static long long ulps(double a, double b)
 
 /* Volatile arguments, so that the compiler calls the library rather than computing at build time. */
 static volatile double zero = 0, one = 1, two = 2, half = 0.5, minus = -1, big = 1e300, three = 3;
+
+typedef double(__cdecl *unary)(double);
+typedef double(__cdecl *binary)(double, double);
+typedef int(__cdecl *handler)(struct _exception *);
+static struct _exception seen;
+static char seen_name[16];
+static int __cdecl handles(struct _exception *e)
+{
+    seen = *e;
+    strcpy(seen_name, e->name);
+    e->retval = 42;
+    return e->type == _DOMAIN;
+}
+/* The DLL's own functions: those that compilers link have an errno of their own making. */
+static void errors(void)
+{
+    static const struct { const char *name; double x; int want; } ones[] = {
+        {"sin", HUGE_VAL, EDOM}, {"cos", -HUGE_VAL, EDOM}, {"tan", HUGE_VAL, EDOM}, {"asin", 2, EDOM}, {"acos", -2, EDOM},
+        {"sqrt", -1, EDOM}, {"log", -1, EDOM}, {"log", 0, ERANGE}, {"log10", 0, ERANGE}, {"exp", 1000, ERANGE},
+        {"sinh", -1000, ERANGE}, {"cosh", 1000, ERANGE}, {"exp", -1000, 0}, {"sqrt", 4, 0}, {"log", HUGE_VAL, 0}};
+    static const struct { const char *name; double x, y; int want; } twos[] = {
+        {"pow", 0, -1, ERANGE}, {"pow", -1, 0.5, EDOM}, {"pow", 10, 400, ERANGE}, {"pow", 10, -400, 0}, {"pow", 0, 0, 0},
+        {"fmod", 1, 0, EDOM}, {"fmod", 5, 3, 0}};
+    HMODULE crt = GetModuleHandleA("msvcrt.dll");
+    void(__cdecl * set)(handler);
+    unary root;
+    unsigned i;
+    if (!crt) crt = GetModuleHandleA("ucrtbase.dll");
+    for (i = 0; i < sizeof ones / sizeof *ones; i++) {
+        unary f = (unary)(void *)GetProcAddress(crt, ones[i].name);
+        errno = 0;
+        f(ones[i].x);
+        CHECK_INT(ones[i].name, errno, ones[i].want);
+    }
+    for (i = 0; i < sizeof twos / sizeof *twos; i++) {
+        binary f = (binary)(void *)GetProcAddress(crt, twos[i].name);
+        errno = 0;
+        f(twos[i].x, twos[i].y);
+        CHECK_INT(twos[i].name, errno, twos[i].want);
+    }
+    set = (void(__cdecl *)(handler))(void *)GetProcAddress(crt, "__setusermatherr");
+    root = (unary)(void *)GetProcAddress(crt, "sqrt");
+    set(handles);
+    errno = 0;
+    CHECK_F64("a handler's result", root(-9), 42);
+    CHECK_INT("leaves errno alone", errno, 0);
+    CHECK("it knows what happened", seen.type == _DOMAIN && !strcmp(seen_name, "sqrt") && seen.arg1 == -9 && seen.retval != seen.retval);
+    CHECK("what it does not handle", ((unary)(void *)GetProcAddress(crt, "exp"))(1000) == HUGE_VAL && errno == ERANGE && seen.type == _OVERFLOW);
+    set(NULL);
+}
 
 int main(void)
 {
@@ -99,5 +150,6 @@ int main(void)
     CHECK("powf", powf((float)two, 10.0f) == 1024.0f);
     CHECK("floorf", floorf((float)-half) == -1.0f);
 #endif
+    errors();
     return check_done();
 }

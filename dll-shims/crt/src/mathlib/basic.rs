@@ -1,69 +1,70 @@
 //! `math.h`: the functions that take and return floating-point values and nothing else.
 //!
-//! The host's C library computes them; see `crate::math`.
+//! The host's C library computes them; see `crate::math`. Those that can fail report it ([`errors`]).
 
-use transom_sdk::shim;
+use transom_sdk::{Cx, shim};
 
+use super::errors;
 use crate::math;
 
 /// Calculates the sine.
 #[shim(msvcrt, ucrtbase)]
-fn sin(x: f64) -> f64 {
-    math::sin(x)
+fn sin(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sin", x, math::sin(x))
 }
 
 /// Calculates the sine, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn sinf(x: f32) -> f32 {
-    math::sinf(x)
+fn sinf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "sinf", x, math::sinf(x))
 }
 
 /// Calculates the cosine.
 #[shim(msvcrt, ucrtbase)]
-fn cos(x: f64) -> f64 {
-    math::cos(x)
+fn cos(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "cos", x, math::cos(x))
 }
 
 /// Calculates the cosine, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn cosf(x: f32) -> f32 {
-    math::cosf(x)
+fn cosf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "cosf", x, math::cosf(x))
 }
 
 /// Calculates the tangent.
 #[shim(msvcrt, ucrtbase)]
-fn tan(x: f64) -> f64 {
-    math::tan(x)
+fn tan(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "tan", x, math::tan(x))
 }
 
 /// Calculates the tangent, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn tanf(x: f32) -> f32 {
-    math::tanf(x)
+fn tanf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "tanf", x, math::tanf(x))
 }
 
 /// Calculates the arc sine.
 #[shim(msvcrt, ucrtbase)]
-fn asin(x: f64) -> f64 {
-    math::asin(x)
+fn asin(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "asin", x, math::asin(x))
 }
 
 /// Calculates the arc sine, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn asinf(x: f32) -> f32 {
-    math::asinf(x)
+fn asinf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "asinf", x, math::asinf(x))
 }
 
 /// Calculates the arc cosine.
 #[shim(msvcrt, ucrtbase)]
-fn acos(x: f64) -> f64 {
-    math::acos(x)
+fn acos(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "acos", x, math::acos(x))
 }
 
 /// Calculates the arc cosine, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn acosf(x: f32) -> f32 {
-    math::acosf(x)
+fn acosf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "acosf", x, math::acosf(x))
 }
 
 /// Calculates the arc tangent.
@@ -80,26 +81,26 @@ fn atanf(x: f32) -> f32 {
 
 /// Calculates the hyperbolic sine.
 #[shim(msvcrt, ucrtbase)]
-fn sinh(x: f64) -> f64 {
-    math::sinh(x)
+fn sinh(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sinh", x, math::sinh(x))
 }
 
 /// Calculates the hyperbolic sine, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn sinhf(x: f32) -> f32 {
-    math::sinhf(x)
+fn sinhf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "sinhf", x, math::sinhf(x))
 }
 
 /// Calculates the hyperbolic cosine.
 #[shim(msvcrt, ucrtbase)]
-fn cosh(x: f64) -> f64 {
-    math::cosh(x)
+fn cosh(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "cosh", x, math::cosh(x))
 }
 
 /// Calculates the hyperbolic cosine, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn coshf(x: f32) -> f32 {
-    math::coshf(x)
+fn coshf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "coshf", x, math::coshf(x))
 }
 
 /// Calculates the hyperbolic tangent.
@@ -116,50 +117,50 @@ fn tanhf(x: f32) -> f32 {
 
 /// Calculates the exponential.
 #[shim(msvcrt, ucrtbase)]
-fn exp(x: f64) -> f64 {
-    math::exp(x)
+fn exp(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "exp", x, math::exp(x))
 }
 
 /// Calculates the exponential, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn expf(x: f32) -> f32 {
-    math::expf(x)
+fn expf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "expf", x, math::expf(x))
 }
 
 /// Calculates the natural logarithm.
 #[shim(msvcrt, ucrtbase)]
-fn log(x: f64) -> f64 {
-    math::log(x)
+fn log(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log", x, math::log(x))
 }
 
 /// Calculates the natural logarithm, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn logf(x: f32) -> f32 {
-    math::logf(x)
+fn logf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "logf", x, math::logf(x))
 }
 
 /// Calculates the decimal logarithm.
 #[shim(msvcrt, ucrtbase)]
-fn log10(x: f64) -> f64 {
-    math::log10(x)
+fn log10(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log10", x, math::log10(x))
 }
 
 /// Calculates the decimal logarithm, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn log10f(x: f32) -> f32 {
-    math::log10f(x)
+fn log10f(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "log10f", x, math::log10f(x))
 }
 
 /// Calculates the square root.
 #[shim(msvcrt, ucrtbase)]
-fn sqrt(x: f64) -> f64 {
-    x.sqrt()
+fn sqrt(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sqrt", x, x.sqrt())
 }
 
 /// Calculates the square root, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn sqrtf(x: f32) -> f32 {
-    x.sqrt()
+fn sqrtf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "sqrtf", x, x.sqrt())
 }
 
 /// Rounds up.
@@ -212,26 +213,26 @@ fn atan2f(x: f32, y: f32) -> f32 {
 
 /// Raises to a power.
 #[shim(msvcrt, ucrtbase)]
-fn pow(x: f64, y: f64) -> f64 {
-    math::pow(x, y)
+fn pow(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "pow", x, y, math::pow(x, y))
 }
 
 /// Raises to a power, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn powf(x: f32, y: f32) -> f32 {
-    math::powf(x, y)
+fn powf(cx: &Cx, x: f32, y: f32) -> f32 {
+    errors::two(cx, "powf", x, y, math::powf(x, y))
 }
 
 /// Calculates the remainder of a division.
 #[shim(msvcrt, ucrtbase)]
-fn fmod(x: f64, y: f64) -> f64 {
-    math::fmod(x, y)
+fn fmod(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "fmod", x, y, math::fmod(x, y))
 }
 
 /// Calculates the remainder of a division, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn fmodf(x: f32, y: f32) -> f32 {
-    math::fmodf(x, y)
+fn fmodf(cx: &Cx, x: f32, y: f32) -> f32 {
+    errors::two(cx, "fmodf", x, y, math::fmodf(x, y))
 }
 
 /// Calculates the inverse hyperbolic sine.
@@ -248,26 +249,26 @@ fn asinhf(x: f32) -> f32 {
 
 /// Calculates the inverse hyperbolic cosine.
 #[shim(ucrtbase)]
-fn acosh(x: f64) -> f64 {
-    math::acosh(x)
+fn acosh(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "acosh", x, math::acosh(x))
 }
 
 /// Calculates the inverse hyperbolic cosine, for `float`.
 #[shim(ucrtbase)]
-fn acoshf(x: f32) -> f32 {
-    math::acoshf(x)
+fn acoshf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "acoshf", x, math::acoshf(x))
 }
 
 /// Calculates the inverse hyperbolic tangent.
 #[shim(ucrtbase)]
-fn atanh(x: f64) -> f64 {
-    math::atanh(x)
+fn atanh(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "atanh", x, math::atanh(x))
 }
 
 /// Calculates the inverse hyperbolic tangent, for `float`.
 #[shim(ucrtbase)]
-fn atanhf(x: f32) -> f32 {
-    math::atanhf(x)
+fn atanhf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "atanhf", x, math::atanhf(x))
 }
 
 /// Calculates the cube root.
@@ -308,86 +309,86 @@ fn erfcf(x: f32) -> f32 {
 
 /// Calculates the power of 2.
 #[shim(ucrtbase)]
-fn exp2(x: f64) -> f64 {
-    math::exp2(x)
+fn exp2(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "exp2", x, math::exp2(x))
 }
 
 /// Calculates the power of 2, for `float`.
 #[shim(ucrtbase)]
-fn exp2f(x: f32) -> f32 {
-    math::exp2f(x)
+fn exp2f(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "exp2f", x, math::exp2f(x))
 }
 
 /// Calculates the exponential less one.
 #[shim(ucrtbase)]
-fn expm1(x: f64) -> f64 {
-    math::expm1(x)
+fn expm1(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "expm1", x, math::expm1(x))
 }
 
 /// Calculates the exponential less one, for `float`.
 #[shim(ucrtbase)]
-fn expm1f(x: f32) -> f32 {
-    math::expm1f(x)
+fn expm1f(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "expm1f", x, math::expm1f(x))
 }
 
 /// Calculates the logarithm of the gamma function.
 #[shim(ucrtbase)]
-fn lgamma(x: f64) -> f64 {
-    math::lgamma(x)
+fn lgamma(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "lgamma", x, math::lgamma(x))
 }
 
 /// Calculates the logarithm of the gamma function, for `float`.
 #[shim(ucrtbase)]
-fn lgammaf(x: f32) -> f32 {
-    math::lgammaf(x)
+fn lgammaf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "lgammaf", x, math::lgammaf(x))
 }
 
 /// Calculates the gamma function.
 #[shim(ucrtbase)]
-fn tgamma(x: f64) -> f64 {
-    math::tgamma(x)
+fn tgamma(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "tgamma", x, math::tgamma(x))
 }
 
 /// Calculates the gamma function, for `float`.
 #[shim(ucrtbase)]
-fn tgammaf(x: f32) -> f32 {
-    math::tgammaf(x)
+fn tgammaf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "tgammaf", x, math::tgammaf(x))
 }
 
 /// Calculates the logarithm of one plus the argument.
 #[shim(ucrtbase)]
-fn log1p(x: f64) -> f64 {
-    math::log1p(x)
+fn log1p(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log1p", x, math::log1p(x))
 }
 
 /// Calculates the logarithm of one plus the argument, for `float`.
 #[shim(ucrtbase)]
-fn log1pf(x: f32) -> f32 {
-    math::log1pf(x)
+fn log1pf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "log1pf", x, math::log1pf(x))
 }
 
 /// Calculates the binary logarithm.
 #[shim(ucrtbase)]
-fn log2(x: f64) -> f64 {
-    math::log2(x)
+fn log2(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log2", x, math::log2(x))
 }
 
 /// Calculates the binary logarithm, for `float`.
 #[shim(ucrtbase)]
-fn log2f(x: f32) -> f32 {
-    math::log2f(x)
+fn log2f(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "log2f", x, math::log2f(x))
 }
 
 /// Extracts the exponent.
 #[shim(ucrtbase)]
-fn logb(x: f64) -> f64 {
-    math::logb(x)
+fn logb(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "logb", x, math::logb(x))
 }
 
 /// Extracts the exponent, for `float`.
 #[shim(ucrtbase)]
-fn logbf(x: f32) -> f32 {
-    math::logbf(x)
+fn logbf(cx: &Cx, x: f32) -> f32 {
+    errors::one(cx, "logbf", x, math::logbf(x))
 }
 
 /// Rounds in the current mode without the inexact exception.
@@ -488,14 +489,14 @@ fn fminf(x: f32, y: f32) -> f32 {
 
 /// Calculates the hypotenuse.
 #[shim(ucrtbase)]
-fn hypot(x: f64, y: f64) -> f64 {
-    math::hypot(x, y)
+fn hypot(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "hypot", x, y, math::hypot(x, y))
 }
 
 /// Calculates the hypotenuse, for `float`.
 #[shim(ucrtbase)]
-fn hypotf(x: f32, y: f32) -> f32 {
-    math::hypotf(x, y)
+fn hypotf(cx: &Cx, x: f32, y: f32) -> f32 {
+    errors::two(cx, "hypotf", x, y, math::hypotf(x, y))
 }
 
 /// Steps to the next value.
@@ -512,12 +513,12 @@ fn nextafterf(x: f32, y: f32) -> f32 {
 
 /// Calculates the IEEE remainder.
 #[shim(ucrtbase)]
-fn remainder(x: f64, y: f64) -> f64 {
-    math::remainder(x, y)
+fn remainder(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "remainder", x, y, math::remainder(x, y))
 }
 
 /// Calculates the IEEE remainder, for `float`.
 #[shim(ucrtbase)]
-fn remainderf(x: f32, y: f32) -> f32 {
-    math::remainderf(x, y)
+fn remainderf(cx: &Cx, x: f32, y: f32) -> f32 {
+    errors::two(cx, "remainderf", x, y, math::remainderf(x, y))
 }

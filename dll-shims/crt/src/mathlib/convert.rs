@@ -2,6 +2,7 @@
 
 use transom_sdk::{AStr, Crt, Cx, Out, Ptr, shim};
 
+use super::errors;
 use crate::math;
 
 /// Splits into mantissa and exponent.
@@ -38,8 +39,8 @@ fn modff(cx: &Cx, x: f32, whole: Out<f32>) -> Crt<f32> {
 
 /// Multiplies by a power of 2.
 #[shim(msvcrt(ldexp), ucrtbase(ldexp, scalbn, scalbln))]
-fn ldexp(x: f64, n: i32) -> f64 {
-    math::scalbn(x, n)
+fn ldexp(cx: &Cx, x: f64, n: i32) -> f64 {
+    errors::two(cx, "ldexp", x, n.into(), math::scalbn(x, n))
 }
 
 /// Multiplies by a power of 2, for `float`.
@@ -238,26 +239,26 @@ fn _nextafter(x: f64, y: f64) -> f64 {
 
 /// Extracts the exponent.
 #[shim(msvcrt, ucrtbase)]
-fn _logb(x: f64) -> f64 {
-    math::logb(x)
+fn _logb(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "logb", x, math::logb(x))
 }
 
 /// Multiplies by a power of 2.
 #[shim(msvcrt, ucrtbase)]
-fn _scalb(x: f64, n: i32) -> f64 {
-    math::scalbn(x, n)
+fn _scalb(cx: &Cx, x: f64, n: i32) -> f64 {
+    errors::two(cx, "_scalb", x, n.into(), math::scalbn(x, n))
 }
 
 /// Calculates the hypotenuse.
 #[shim(msvcrt, ucrtbase)]
-fn _hypot(x: f64, y: f64) -> f64 {
-    math::hypot(x, y)
+fn _hypot(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "hypot", x, y, math::hypot(x, y))
 }
 
 /// Calculates the hypotenuse, for `float`.
 #[shim(msvcrt, ucrtbase)]
-fn _hypotf(x: f32, y: f32) -> f32 {
-    math::hypotf(x, y)
+fn _hypotf(cx: &Cx, x: f32, y: f32) -> f32 {
+    errors::two(cx, "hypotf", x, y, math::hypotf(x, y))
 }
 
 /// The Bessel function of the first kind, order 0.

@@ -3,8 +3,9 @@
 
 use transom_cpu::leaf::Leaf;
 use transom_cpu::machine::Machine;
-use transom_sdk::shim;
+use transom_sdk::{Cx, shim};
 
+use super::errors;
 use crate::math;
 
 /// `call slow` for code at `at + offset` (the offset of the call's end), as its five bytes.
@@ -91,32 +92,32 @@ fn _ftol(x: f64) -> i64 {
 
 /// `sin` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIsin(x: f64) -> f64 {
-    math::sin(x)
+fn _CIsin(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sin", x, math::sin(x))
 }
 
 /// `cos` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIcos(x: f64) -> f64 {
-    math::cos(x)
+fn _CIcos(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "cos", x, math::cos(x))
 }
 
 /// `tan` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CItan(x: f64) -> f64 {
-    math::tan(x)
+fn _CItan(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "tan", x, math::tan(x))
 }
 
 /// `asin` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIasin(x: f64) -> f64 {
-    math::asin(x)
+fn _CIasin(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "asin", x, math::asin(x))
 }
 
 /// `acos` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIacos(x: f64) -> f64 {
-    math::acos(x)
+fn _CIacos(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "acos", x, math::acos(x))
 }
 
 /// `atan` with its argument in st(0).
@@ -127,14 +128,14 @@ fn _CIatan(x: f64) -> f64 {
 
 /// `sinh` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIsinh(x: f64) -> f64 {
-    math::sinh(x)
+fn _CIsinh(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sinh", x, math::sinh(x))
 }
 
 /// `cosh` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIcosh(x: f64) -> f64 {
-    math::cosh(x)
+fn _CIcosh(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "cosh", x, math::cosh(x))
 }
 
 /// `tanh` with its argument in st(0).
@@ -145,26 +146,26 @@ fn _CItanh(x: f64) -> f64 {
 
 /// `exp` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIexp(x: f64) -> f64 {
-    math::exp(x)
+fn _CIexp(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "exp", x, math::exp(x))
 }
 
 /// `log` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIlog(x: f64) -> f64 {
-    math::log(x)
+fn _CIlog(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log", x, math::log(x))
 }
 
 /// `log10` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIlog10(x: f64) -> f64 {
-    math::log10(x)
+fn _CIlog10(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log10", x, math::log10(x))
 }
 
 /// `sqrt` with its argument in st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_one, intrinsic)]
-fn _CIsqrt(x: f64) -> f64 {
-    x.sqrt()
+fn _CIsqrt(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sqrt", x, x.sqrt())
 }
 
 /// `atan2` with its arguments in st(1) and st(0).
@@ -175,44 +176,44 @@ fn _CIatan2(x: f64, y: f64) -> f64 {
 
 /// `pow` with its arguments in st(1) and st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_two, intrinsic)]
-fn _CIpow(x: f64, y: f64) -> f64 {
-    math::pow(x, y)
+fn _CIpow(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "pow", x, y, math::pow(x, y))
 }
 
 /// `fmod` with its arguments in st(1) and st(0).
 #[shim(msvcrt, ucrtbase, leaf = x87_two, intrinsic)]
-fn _CIfmod(x: f64, y: f64) -> f64 {
-    math::fmod(x, y)
+fn _CIfmod(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "fmod", x, y, math::fmod(x, y))
 }
 
 /// `sin` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_sin_precise(x: f64) -> f64 {
-    math::sin(x)
+fn _libm_sse2_sin_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sin", x, math::sin(x))
 }
 
 /// `cos` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_cos_precise(x: f64) -> f64 {
-    math::cos(x)
+fn _libm_sse2_cos_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "cos", x, math::cos(x))
 }
 
 /// `tan` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_tan_precise(x: f64) -> f64 {
-    math::tan(x)
+fn _libm_sse2_tan_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "tan", x, math::tan(x))
 }
 
 /// `asin` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_asin_precise(x: f64) -> f64 {
-    math::asin(x)
+fn _libm_sse2_asin_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "asin", x, math::asin(x))
 }
 
 /// `acos` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_acos_precise(x: f64) -> f64 {
-    math::acos(x)
+fn _libm_sse2_acos_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "acos", x, math::acos(x))
 }
 
 /// `atan` with its argument in xmm0.
@@ -223,30 +224,30 @@ fn _libm_sse2_atan_precise(x: f64) -> f64 {
 
 /// `exp` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_exp_precise(x: f64) -> f64 {
-    math::exp(x)
+fn _libm_sse2_exp_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "exp", x, math::exp(x))
 }
 
 /// `log` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_log_precise(x: f64) -> f64 {
-    math::log(x)
+fn _libm_sse2_log_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log", x, math::log(x))
 }
 
 /// `log10` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_log10_precise(x: f64) -> f64 {
-    math::log10(x)
+fn _libm_sse2_log10_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "log10", x, math::log10(x))
 }
 
 /// `sqrt` with its argument in xmm0.
 #[shim(ucrtbase, msvcrt, leaf = sse_one, intrinsic)]
-fn _libm_sse2_sqrt_precise(x: f64) -> f64 {
-    x.sqrt()
+fn _libm_sse2_sqrt_precise(cx: &Cx, x: f64) -> f64 {
+    errors::one(cx, "sqrt", x, x.sqrt())
 }
 
 /// `pow` with its arguments in xmm0 and xmm1.
 #[shim(ucrtbase, msvcrt, leaf = sse_two, intrinsic)]
-fn _libm_sse2_pow_precise(x: f64, y: f64) -> f64 {
-    math::pow(x, y)
+fn _libm_sse2_pow_precise(cx: &Cx, x: f64, y: f64) -> f64 {
+    errors::two(cx, "pow", x, y, math::pow(x, y))
 }

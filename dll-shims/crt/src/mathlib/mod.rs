@@ -3,6 +3,7 @@
 pub(crate) mod basic;
 pub(crate) mod control;
 pub(crate) mod convert;
+pub(crate) mod errors;
 pub(crate) mod integer;
 pub(crate) mod intrinsic;
 mod words;

@@ -22,6 +22,8 @@ pub(crate) const ENOSPC: i32 = 28;
 pub(crate) const ESPIPE: i32 = 29;
 /// Broken pipe.
 pub(crate) const EPIPE: i32 = 32;
+/// Argument outside of the function's domain.
+pub(crate) const EDOM: i32 = 33;
 /// Result too large.
 pub(crate) const ERANGE: i32 = 34;
 /// Illegal byte sequence.

@@ -2,7 +2,7 @@
 
 use transom_cpu::block::GUEST_AREA_OFFSET;
 use transom_cpu::leaf::{Leaf, value};
-use transom_sdk::{AStr, Crt, Cx, Func, Machine, Ptr, mem, shim};
+use transom_sdk::{AStr, Crt, Cx, Machine, Ptr, mem, shim};
 use transom_syscalls::wait::{Alertable, Deadline, monotonic_now, sleep};
 
 use crate::rt::area;
@@ -125,12 +125,6 @@ fn pass(milliseconds: u32) {
 fn _beep(frequency: u32, duration: u32) {
     let _ = frequency;
     pass(duration);
-}
-
-/// Sets the function that is told of errors of the mathematical functions.
-#[shim(msvcrt, ucrtbase, partial = "the function is not called")]
-fn __setusermatherr(handler: Func) {
-    let _ = handler;
 }
 
 /// Swaps the bytes of pairs.
