@@ -8,6 +8,7 @@ pub use processors::{
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
 
 /// The Windows version that guests see: Windows 10, version 22H2.
 pub const OS_MAJOR: u32 = 10;
@@ -213,14 +214,19 @@ pub fn host_name() -> OsString {
     nix::unistd::gethostname().unwrap_or_else(|_| OsString::from("localhost"))
 }
 
-/// The name of the user whom this process runs as: from the user database, else `$USER`, else the number.
+/// The name of the user whom this process runs as: from the user database, else `$USER`, else the number. Asked once, as the
+/// database is a file, or a server.
 #[must_use]
 pub fn user_name() -> OsString {
-    let uid = nix::unistd::geteuid();
-    match nix::unistd::User::from_uid(uid) {
-        Ok(Some(user)) => OsString::from_vec(user.name.into_bytes()),
-        _ => std::env::var_os("USER").unwrap_or_else(|| OsString::from(uid.to_string())),
-    }
+    static NAME: OnceLock<OsString> = OnceLock::new();
+    let ask = || {
+        let uid = nix::unistd::geteuid();
+        match nix::unistd::User::from_uid(uid) {
+            Ok(Some(user)) => OsString::from_vec(user.name.into_bytes()),
+            _ => std::env::var_os("USER").unwrap_or_else(|| OsString::from(uid.to_string())),
+        }
+    };
+    NAME.get_or_init(ask).clone()
 }
 
 #[cfg(test)]

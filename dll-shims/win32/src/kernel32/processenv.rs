@@ -1,5 +1,6 @@
 //! `processenv.h`: standard handles, command line, environment.
 
+use std::collections::HashMap;
 use std::sync::Mutex;
 
 use transom_loader::peb;
@@ -14,7 +15,38 @@ const EQUALS: u16 = b'=' as u16;
 #[derive(Default)]
 struct State {
     ansi_command_line: Mutex<u64>,
-    environment: Mutex<()>,
+    environment: Mutex<Found>,
+}
+
+/// Where variables were found lately: programs ask for the same few again.
+#[derive(Default)]
+struct Found {
+    /// The block that was searched.
+    block: u64,
+    /// Addresses of entries, by the name asked for.
+    entries: HashMap<Vec<u16>, u64>,
+}
+
+impl Found {
+    /// Names remembered.
+    const MOST: usize = 64;
+
+    /// The value of a variable, if its entry is where it was.
+    fn value(&self, block: u64, name: &[u16]) -> Option<Vec<u16>> {
+        let at = self.entries.get(name).filter(|_| self.block == block)?;
+        let mut entry = WStr::new(*at).get().ok()?;
+        split(&entry).filter(|(n, _)| equal(n, name))?;
+        entry.drain(..=name.len());
+        Some(entry)
+    }
+
+    fn remember(&mut self, block: u64, name: &[u16], entry: u64) {
+        if self.block != block || self.entries.len() == Self::MOST {
+            self.entries.clear();
+        }
+        self.block = block;
+        self.entries.insert(name.to_vec(), entry);
+    }
 }
 
 /// Which of the three a STD_*_HANDLE constant names.
@@ -113,8 +145,12 @@ pub(crate) fn variable(cx: &Cx, name: &[u16]) -> Win32<Option<Vec<u16>>> {
     let Some(first) = name.first().map(|&c| upcase(c)) else { return Ok(None) };
     let state = cx.state::<State>();
     // Whoever sets a variable replaces the block.
-    let _unchanged = state.environment.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut at = environment(cx)?;
+    let mut found = state.environment.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let begin = environment(cx)?;
+    if let Some(value) = found.value(begin, name) {
+        return Ok(Some(value));
+    }
+    let mut at = begin;
     let mut block: Vec<u16> = Vec::new();
     let mut start = 0;
     loop {
@@ -130,6 +166,7 @@ pub(crate) fn variable(cx: &Cx, name: &[u16]) -> Win32<Option<Vec<u16>>> {
             && let Some((n, value)) = split(entry)
             && equal(n, name)
         {
+            found.remember(begin, name, begin + 2 * start as u64);
             return Ok(Some(value.to_vec()));
         }
         start += len + 1;
