@@ -16,6 +16,28 @@ static void split(const char *name, const WCHAR *line, int want, const WCHAR *on
     LocalFree(v);
 }
 
+/* Variables change their size and place while they are asked for again and again. */
+static int stale_after_changes(void)
+{
+    static const char *const names[] = {"SAMPLE_1", "SAMPLE_2", "sample_1"};
+    char set[64] = "", got[64];
+    int stale = 0;
+    for (int i = 0; i < 60; i++) {
+        int which = i * 7 % 3;
+        sprintf(set, "%0*d", i * 13 % 40 + 2, i);
+        SetEnvironmentVariableA(names[which], set);
+        SetEnvironmentVariableA("SAMPLE_0", i % 2 ? "before them" : NULL);
+        for (int again = 0; again < 2; again++) {
+            stale += GetEnvironmentVariableA(names[which], got, sizeof got) != strlen(set) || strcmp(got, set);
+            if (which != 1) stale += GetEnvironmentVariableA(names[2 - which], got, sizeof got) != strlen(set) || strcmp(got, set);
+        }
+    }
+    for (int i = 0; i < 2; i++) SetEnvironmentVariableA(names[i], NULL);
+    SetEnvironmentVariableA("SAMPLE_0", NULL);
+    stale += GetEnvironmentVariableA(names[2], got, sizeof got) != 0;
+    return stale;
+}
+
 static void command_line(void)
 {
     split("plain", L"p.exe a b", 3, L"a", L"b");
@@ -48,6 +70,7 @@ static void win32(void)
     CHECK("empty value is not missing", GetLastError() != ERROR_ENVVAR_NOT_FOUND);
     CHECK("delete", SetEnvironmentVariableA("SAMPLE_A", NULL));
     CHECK_ERR("deleted", GetEnvironmentVariableA("SAMPLE_A", b, sizeof b), ERROR_ENVVAR_NOT_FOUND);
+    CHECK_INT("each change is seen", stale_after_changes(), 0);
     CHECK("wide", SetEnvironmentVariableW(L"SAMPLE_W", L"\x3b1\x3b2"));
     CHECK_INT("wide length", GetEnvironmentVariableW(L"SAMPLE_W", w, 64), 2);
     CHECK_WSTR("wide text", w, L"\x3b1\x3b2");
