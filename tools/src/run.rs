@@ -86,10 +86,11 @@ fn start(options: RunOptions) -> Result<core::convert::Infallible, Failure> {
     if let Some(dir) = &options.directory {
         std::env::set_current_dir(dir).map_err(|e| Failure::CannotRun(format!("{}: {e}", dir.display())))?;
     }
-    let (path, file) = match (find_program(options.program()), builtin::named(options.program())) {
-        (Err(Failure::NotFound(_)), Some(program)) => return builtin::run(program, None, &options),
-        (found, _) => found?,
-    };
+    // As on Windows the system's folder goes before PATH.
+    if let Some(program) = builtin::named(options.program()).filter(|_| !options.program().exists()) {
+        return builtin::run(program, None, &options);
+    }
+    let (path, file) = find_program(options.program())?;
     object::set_name(&path);
     if let Some(program) = builtin::of(&path, &file) {
         let script = builtin::is_batch(&path).then_some(path.as_path());

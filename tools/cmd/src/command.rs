@@ -63,7 +63,7 @@ impl Shell {
 
     /// `start.bat` and `set\tool` are programs, if they are there; `echo.` and `cd..` need no look.
     fn is_rather_a_program(&self, command: &BuiltIn, name: &str, arguments: &str) -> bool {
-        let glued = arguments.starts_with(['.', '\\', ':']);
+        let glued = arguments.starts_with(['.', '\\']);
         glued && !command.takes_glued && matches!(self.find_program(name), Ok(Some(_)))
     }
 
@@ -72,7 +72,11 @@ impl Shell {
         match self.find_program(name) {
             Ok(Some(Program::Batch(path))) => self.chain(&path, name, rest),
             Ok(Some(Program::Image(path, image))) => self.run(&path, &image, text),
-            Ok(None) => self.unknown(name),
+            // `prog/switch`: a slash separates folders only if there are such.
+            Ok(None) => match name.find('/').filter(|at| *at > 0 && !name.contains('"')) {
+                Some(at) => self.external(text, &name[..at], &text[at..]),
+                None => self.unknown(name),
+            },
             Err(Status(f::STATUS_INVALID_IMAGE_FORMAT)) => {
                 self.fail(&format!("{name} is not a program that can be run."))
             }
@@ -91,9 +95,10 @@ impl Shell {
         Flow::Next(self.level)
     }
 
-    /// Runs a program and waits for it. One that is part of Transom needs no process of its own.
+    /// Runs a program and waits for it. One that is part of Transom mostly needs no process of its own.
     pub(crate) fn run(&mut self, path: &str, image: &Image, line: &str) -> Flow {
-        if let Some(program) = programs::built_in(&image.file).and_then(crate::programs::find) {
+        let program = programs::built_in(&image.file).filter(|name| !self.may_wait(name));
+        if let Some(program) = program.and_then(crate::programs::find) {
             let code = program(self, line);
             return self.done(code);
         }
@@ -111,6 +116,12 @@ impl Shell {
                 self.done(1)
             }
         }
+    }
+
+    /// Whether a program that is part of Transom may wait for the user or for time to pass: then it gets a process, which Ctrl-C
+    /// ends.
+    fn may_wait(&self, name: &str) -> bool {
+        name == "timeout" || self.input().is_some_and(|input| input.is_terminal())
     }
 
     /// `d:`

@@ -23,6 +23,11 @@ pub(crate) enum Flow {
 /// A command that succeeded and left ERRORLEVEL alone.
 pub(crate) const OK: Flow = Flow::Next(0);
 
+/// A thread to execute commands on, with room for batch files that call each other as deep as on the first thread.
+pub(crate) fn interpreter_thread() -> std::thread::Builder {
+    std::thread::Builder::new().stack_size(8 << 20)
+}
+
 impl Shell {
     /// ERRORLEVEL becomes this; it is also the command's own result.
     pub(crate) fn done(&mut self, level: i32) -> Flow {
@@ -125,7 +130,7 @@ impl Shell {
         right.streams.set(0, Some(reader));
         let a = a.clone();
         // The side's end of the pipe goes with the side.
-        let other = std::thread::Builder::new().spawn(move || drop((left.execute(&a), left)));
+        let other = interpreter_thread().spawn(move || drop((left.execute(&a), left)));
         if other.is_err() {
             return self.fail("Not enough memory resources are available to process this command.");
         }

@@ -4,6 +4,7 @@ use transom_syscalls::sysinfo::{OS_BUILD, OS_REVISION};
 
 use crate::exec::Flow;
 use crate::interrupt;
+use crate::launch::{EXTENSIONS, INTERPRETER};
 use crate::parse::Source;
 use crate::shell::Shell;
 use crate::streams::read_line;
@@ -13,6 +14,9 @@ use crate::text::same;
 pub(crate) fn version() -> String {
     format!("Microsoft Windows [Version 10.0.{OS_BUILD}.{OS_REVISION}]")
 }
+
+/// Variables that the interpreter sets where they are missing.
+const DEFAULTS: [(&str, &str); 3] = [("COMSPEC", INTERPRETER), ("PATHEXT", EXTENSIONS), ("PROMPT", "$P$G")];
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -106,6 +110,11 @@ pub(crate) fn run(shell: &mut Shell, line: &str) -> i32 {
     shell.modes.extensions = switches.extensions.unwrap_or(true);
     shell.echo = !switches.quiet;
     shell.interactive = switches.stay;
+    for (name, value) in DEFAULTS {
+        if shell.env.get(name).is_none() {
+            shell.env.set(name, value);
+        }
+    }
     if switches.stay {
         interrupt::install();
         if switches.command.is_none() {
@@ -113,8 +122,7 @@ pub(crate) fn run(shell: &mut Shell, line: &str) -> i32 {
         }
     }
     if let Some(command) = &switches.command {
-        let is_program = |name: &str| matches!(shell.find_program(name), Ok(Some(_)));
-        let command = strip_quotes(command, switches.strip, is_program);
+        let command = shell.command_in(command, switches.strip);
         // A command line ends where a line ends.
         let command = command.split(['\r', '\n']).next().unwrap_or("");
         if let Flow::Exit(code) = shell.execute_line(command, &mut ()) {
@@ -152,6 +160,11 @@ fn prompt_loop(shell: &mut Shell) -> i32 {
 }
 
 impl Shell {
+    /// The command in what follows `/c`; `always`: `/s`.
+    pub(crate) fn command_in(&self, text: &str, always: bool) -> String {
+        strip_quotes(text, always, |name| matches!(self.find_program(name), Ok(Some(_))))
+    }
+
     /// The prompt, as `prompt` or the variable PROMPT has set it.
     pub(crate) fn prompt(&self) -> String {
         let format = self.env.get("PROMPT").unwrap_or("$P$G");

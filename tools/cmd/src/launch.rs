@@ -20,7 +20,7 @@ use crate::text::{same, unquote, wide};
 pub(crate) const INTERPRETER: &str = "C:\\Windows\\System32\\cmd.exe";
 
 /// Extensions of programs, if PATHEXT does not say.
-const EXTENSIONS: &str = ".COM;.EXE;.BAT;.CMD";
+pub(crate) const EXTENSIONS: &str = ".COM;.EXE;.BAT;.CMD";
 
 /// What a command's name stands for.
 pub(crate) enum Program {

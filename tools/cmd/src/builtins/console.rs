@@ -1,5 +1,8 @@
 //! What is seen on the screen: `echo`, `cls`, `pause`, `title`, `ver`, `vol`, `chcp`.
 
+use transom_syscalls::console::Console;
+use windows_sys::Win32::System::Console::{ENABLE_ECHO_INPUT, ENABLE_LINE_INPUT};
+
 use crate::exec::{Flow, OK};
 use crate::interpreter;
 use crate::shell::Shell;
@@ -38,7 +41,16 @@ pub(super) fn clear(shell: &mut Shell, _arguments: &str) -> Flow {
 pub(super) fn pause(shell: &mut Shell, _arguments: &str) -> Flow {
     shell.out("Press any key to continue . . . ");
     if let Some(input) = shell.input() {
+        // At a terminal a key is enough, and is not shown.
+        let terminal = Console::default();
+        let mode = terminal.mode(&input);
+        if let Ok(mode) = mode {
+            let _ = terminal.set_mode(&input, mode & !(ENABLE_LINE_INPUT | ENABLE_ECHO_INPUT));
+        }
         let _ = read_some(&input, &mut [0]);
+        if let Ok(mode) = mode {
+            let _ = terminal.set_mode(&input, mode);
+        }
     }
     shell.say("");
     OK

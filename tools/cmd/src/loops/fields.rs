@@ -1,7 +1,7 @@
 //! `for /f`: lines of files, of a string or of a command's output, cut into fields.
 
 use crate::ast::For;
-use crate::exec::{Flow, OK};
+use crate::exec::{Flow, OK, interpreter_thread};
 use crate::shell::Shell;
 use crate::streams::{self, Purpose};
 use crate::text::{split_word, unquote};
@@ -178,9 +178,8 @@ impl Shell {
         other.frames.clear();
         other.loops.clear();
         other.streams.set(1, Some(writer));
-        let line = line.to_owned();
-        let thread =
-            std::thread::Builder::new().spawn(move || drop((other.execute_line(&line, &mut ()), other)));
+        let line = other.command_in(line, false);
+        let thread = interpreter_thread().spawn(move || drop((other.execute_line(&line, &mut ()), other)));
         let thread = thread.map_err(|e| e.to_string())?;
         let bytes = streams::read_all(&reader).map_err(fail)?;
         let _ = thread.join();

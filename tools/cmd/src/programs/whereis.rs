@@ -1,6 +1,7 @@
 //! `where`: which files a name stands for.
 
 use super::arguments;
+use crate::launch::EXTENSIONS;
 use crate::shell::Shell;
 use crate::text::{narrow, same};
 
@@ -45,7 +46,7 @@ pub(super) fn run(shell: &mut Shell, line: &str) -> i32 {
 
 /// The files in a folder whose names are `pattern`, as it is or with an extension of programs.
 fn in_folder(shell: &Shell, folder: &str, pattern: &str, found: &mut Vec<String>) {
-    let extensions = shell.env.get("PATHEXT").unwrap_or(".COM;.EXE;.BAT;.CMD");
+    let extensions = shell.env.get("PATHEXT").unwrap_or(EXTENSIONS);
     for extension in core::iter::once("").chain(extensions.split(';').filter(|e| !e.is_empty())) {
         for entry in shell.entries(&format!("{folder}\\{pattern}{extension}")) {
             let path = format!("{folder}\\{}", narrow(&entry.name));
