@@ -214,6 +214,30 @@ static void names(void)
     CHECK("nul in any folder and case", opens("c:\\nul", GENERIC_WRITE, ALL, OPEN_EXISTING));
 }
 
+/* A name of NULL is the empty name. */
+static void no_names(void)
+{
+    WIN32_FIND_DATAW found;
+    WIN32_FILE_ATTRIBUTE_DATA data;
+    WCHAR w[MAX_PATH];
+    CHECK_ERR("open NULL", CreateFileW(NULL, GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL) != INVALID_HANDLE_VALUE, ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("create NULL", opens(NULL, RW, 0, CREATE_NEW), ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("attributes of NULL", GetFileAttributesW(NULL) != INVALID_FILE_ATTRIBUTES, ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("attributes of an empty name", GetFileAttributesA("") != INVALID_FILE_ATTRIBUTES, ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("attribute data of NULL", GetFileAttributesExA(NULL, GetFileExInfoStandard, &data), ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("set attributes of NULL", SetFileAttributesW(NULL, FILE_ATTRIBUTE_NORMAL), ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("delete NULL", DeleteFileW(NULL), ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("make folder NULL", CreateDirectoryW(NULL, NULL), ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("move NULL", MoveFileW(NULL, L"x"), ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("link to NULL", CreateHardLinkW(L"x", NULL, NULL), ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("find NULL", FindFirstFileW(NULL, &found) != INVALID_HANDLE_VALUE, ERROR_PATH_NOT_FOUND);
+    CHECK_ERR("current directory NULL", SetCurrentDirectoryW(NULL), ERROR_INVALID_NAME);
+    CHECK_ERR("long name of NULL", GetLongPathNameW(NULL, w, MAX_PATH), ERROR_INVALID_PARAMETER);
+    CHECK_ERR("library NULL", LoadLibraryW(NULL) != NULL, ERROR_INVALID_PARAMETER);
+    CHECK_ERR("event NULL", OpenEventW(SYNCHRONIZE, FALSE, NULL) != NULL, ERROR_INVALID_PARAMETER);
+    CHECK_ERR("variable NULL", GetEnvironmentVariableW(NULL, w, MAX_PATH), ERROR_ENVVAR_NOT_FOUND);
+}
+
 int main(void)
 {
     dispositions();
@@ -221,5 +245,6 @@ int main(void)
     reading_and_writing();
     attributes();
     names();
+    no_names();
     return check_done();
 }

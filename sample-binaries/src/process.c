@@ -8,6 +8,16 @@
 
 static char self[MAX_PATH];
 
+static HANDLE caught;
+static DWORD event_seen;
+
+static BOOL WINAPI on_event(DWORD event)
+{
+    event_seen = event;
+    SetEvent(caught);
+    return TRUE;
+}
+
 static int child(int argc, char **argv)
 {
     if (!strcmp(argv[1], "args")) {
@@ -33,6 +43,16 @@ static int child(int argc, char **argv)
         return 0;
     }
     if (!strcmp(argv[1], "set")) return SetEvent((HANDLE)(uintptr_t)_strtoui64(argv[2], NULL, 10)) ? 5 : 6;
+    if (!strcmp(argv[1], "class")) return GetPriorityClass(GetCurrentProcess());
+    if (!strcmp(argv[1], "catch")) {
+        /* catch READY GO ENABLE: 7 and 9 tell that Ctrl-C and Ctrl-Break came, 8 that none did. */
+        HANDLE go = (HANDLE)(uintptr_t)_strtoui64(argv[3], NULL, 10);
+        caught = CreateEventA(NULL, TRUE, FALSE, NULL);
+        SetConsoleCtrlHandler(on_event, TRUE);
+        if (argv[4][0] == '1') SetConsoleCtrlHandler(NULL, FALSE);
+        SetEvent((HANDLE)(uintptr_t)_strtoui64(argv[2], NULL, 10));
+        { HANDLE both[2] = {caught, go}; return WaitForMultipleObjects(2, both, FALSE, 20000) == WAIT_OBJECT_0 ? (event_seen == CTRL_C_EVENT ? 7 : 9) : 8; }
+    }
     if (!strcmp(argv[1], "sleep")) { Sleep(60000); return 0; }
     if (!strcmp(argv[1], "exit")) ExitProcess((UINT)strtoul(argv[2], NULL, 0));
     return 99;
@@ -76,6 +96,80 @@ static DWORD run(const char *args, const char *input, char *out, char *env, cons
     }
     CloseHandle(or);
     return code;
+}
+
+/* A child that waits for a control event, and is ready for it. */
+static PROCESS_INFORMATION catcher(DWORD flags, HANDLE ready, HANDLE go, BOOL enable)
+{
+    STARTUPINFOA si;
+    PROCESS_INFORMATION pi;
+    char line[600];
+    memset(&si, 0, sizeof si);
+    memset(&pi, 0, sizeof pi);
+    si.cb = sizeof si;
+    ResetEvent(ready);
+    sprintf(line, "\"%s\" catch %I64u %I64u %d", self, (unsigned long long)(uintptr_t)ready, (unsigned long long)(uintptr_t)go, enable);
+    if (CreateProcessA(self, line, NULL, NULL, TRUE, flags, NULL, NULL, &si, &pi)) WaitForSingleObject(ready, 20000);
+    return pi;
+}
+
+static DWORD end_of(PROCESS_INFORMATION *pi)
+{
+    DWORD code = 0xdead;
+    WaitForSingleObject(pi->hProcess, 20000);
+    GetExitCodeProcess(pi->hProcess, &code);
+    CloseHandle(pi->hProcess);
+    CloseHandle(pi->hThread);
+    return code;
+}
+
+/* Control events: who gets Ctrl-C, who ignores it, who gets Ctrl-Break. */
+static void control_events(void)
+{
+    SECURITY_ATTRIBUTES sa = {sizeof sa, NULL, TRUE};
+    HANDLE ready = CreateEventA(&sa, TRUE, FALSE, NULL), go = CreateEventA(&sa, TRUE, FALSE, NULL);
+    PROCESS_INFORMATION same = catcher(0, ready, go, FALSE), group = catcher(CREATE_NEW_PROCESS_GROUP, ready, go, FALSE),
+                        enabled = catcher(CREATE_NEW_PROCESS_GROUP, ready, go, TRUE);
+    caught = CreateEventA(NULL, TRUE, FALSE, NULL);
+    SetConsoleCtrlHandler(on_event, TRUE);
+    CHECK("Ctrl-C to a group succeeds", GenerateConsoleCtrlEvent(CTRL_C_EVENT, group.dwProcessId));
+    CHECK_INT("and reaches nobody", WaitForSingleObject(group.hProcess, 50), WAIT_TIMEOUT);
+    CHECK("Ctrl-C to all", GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0));
+    CHECK_INT("also here", WaitForSingleObject(caught, 20000), WAIT_OBJECT_0);
+    CHECK_INT("in the same group", end_of(&same), 7);
+    CHECK_INT("in a new group that wants it", end_of(&enabled), 7);
+    CHECK_INT("not in a new group", WaitForSingleObject(group.hProcess, 50), WAIT_TIMEOUT);
+    CHECK("Ctrl-Break to it", GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, group.dwProcessId));
+    CHECK_INT("arrives", end_of(&group), 9);
+    CHECK("Ctrl-C ignored here", SetConsoleCtrlHandler(NULL, TRUE));
+    same = catcher(0, ready, go, FALSE);
+    ResetEvent(caught);
+    CHECK("to all", GenerateConsoleCtrlEvent(CTRL_C_EVENT, 0));
+    CHECK_INT("inherited by children", WaitForSingleObject(same.hProcess, 50), WAIT_TIMEOUT);
+    CHECK_INT("and ignored", WaitForSingleObject(caught, 0), WAIT_TIMEOUT);
+    SetEvent(go);
+    CHECK_INT("it ends", end_of(&same), 8);
+    SetConsoleCtrlHandler(NULL, FALSE);
+    SetConsoleCtrlHandler(on_event, FALSE);
+}
+
+static void priorities(void)
+{
+    STARTUPINFOA si;
+    PROCESS_INFORMATION pi;
+    char line[600];
+    memset(&si, 0, sizeof si);
+    si.cb = sizeof si;
+    sprintf(line, "\"%s\" class", self);
+    CHECK("child of a class", CreateProcessA(self, line, NULL, NULL, FALSE, BELOW_NORMAL_PRIORITY_CLASS, NULL, NULL, &si, &pi));
+    CHECK_HEX("which it has", end_of(&pi), BELOW_NORMAL_PRIORITY_CLASS);
+    CHECK("thread priority", SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_LOWEST));
+    CHECK_INT("as set", GetThreadPriority(GetCurrentThread()), THREAD_PRIORITY_LOWEST);
+    CHECK_ERR("no such priority", SetThreadPriority(GetCurrentThread(), 9), ERROR_INVALID_PARAMETER);
+    CHECK("priority class", SetPriorityClass(GetCurrentProcess(), IDLE_PRIORITY_CLASS));
+    CHECK_HEX("as set", GetPriorityClass(GetCurrentProcess()), IDLE_PRIORITY_CLASS);
+    CHECK_INT("the thread's own remains", GetThreadPriority(GetCurrentThread()), THREAD_PRIORITY_LOWEST);
+    CHECK_ERR("no such class", SetPriorityClass(GetCurrentProcess(), 12345), ERROR_INVALID_PARAMETER);
 }
 
 int main(int argc, char **argv)
@@ -124,5 +218,7 @@ int main(int argc, char **argv)
     CHECK_ERR("no such folder", CreateProcessA(self, NULL, NULL, NULL, FALSE, 0, NULL, "nodir", &si, &pi), ERROR_DIRECTORY);
     CHECK_INT("_spawnl", _spawnl(_P_WAIT, self, "p", "exit", "12", NULL), 12);
     CHECK("_popen", ({ FILE *p; sprintf(line, "\"\"%s\" args x\"", self); p = _popen(line, "r"); p && fgets(out, sizeof out, p) && !strcmp(out, "[x]") && _pclose(p) == 3; }));
+    control_events();
+    priorities();
     return check_done();
 }

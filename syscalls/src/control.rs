@@ -25,6 +25,37 @@ const SIGNALS: [(Signal, u32); 4] = [
     (Signal::SIGTERM, c::CTRL_CLOSE_EVENT),
 ];
 
+/// Has Ctrl-C ignored by this process and by those it starts, or not any more: by the signal's disposition, which processes
+/// inherit.
+///
+/// # Errors
+/// What Linux says, which has no reason to.
+pub fn ignore_interrupts(on: bool) -> Result<()> {
+    let handler = match on {
+        true => SigHandler::SigIgn,
+        false if PIPE.load(Ordering::Relaxed) >= 0 => SigHandler::Handler(caught),
+        false => SigHandler::SigDfl,
+    };
+    // SAFETY: the handler only writes to a pipe, by a bare system call.
+    unsafe { sigaction(Signal::SIGINT, &disposition(handler)) }?;
+    Ok(())
+}
+
+/// Whether Ctrl-C is ignored.
+#[must_use]
+pub fn ignores_interrupts() -> bool {
+    // SAFETY: all zeroes are a valid value, a null pointer asks for no change, and `now` is a valid place for the answer.
+    unsafe {
+        let mut now: libc::sigaction = core::mem::zeroed();
+        libc::sigaction(libc::SIGINT, core::ptr::null(), &raw mut now) == 0
+            && now.sa_sigaction == libc::SIG_IGN
+    }
+}
+
+fn disposition(handler: SigHandler) -> SigAction {
+    SigAction::new(handler, SaFlags::SA_RESTART | SaFlags::SA_ONSTACK, SigSet::empty())
+}
+
 /// Runs on whatever thread the signal meets, guest code included: it must not touch thread-local storage, which may be
 /// the guest's at that moment, so not even a C library function.
 extern "C" fn caught(signal: libc::c_int) {
@@ -79,12 +110,9 @@ pub fn watch(mut action: impl FnMut(u32) + Send + 'static) -> Result<()> {
             After::Keep
         };
         watcher::watch(fd, watcher::READABLE, Box::new(run))?;
-        let how = SigAction::new(
-            SigHandler::Handler(caught),
-            SaFlags::SA_RESTART | SaFlags::SA_ONSTACK,
-            SigSet::empty(),
-        );
-        for (signal, _) in SIGNALS {
+        let how = disposition(SigHandler::Handler(caught));
+        let wanted = |signal: Signal| signal != Signal::SIGINT || !ignores_interrupts();
+        for (signal, _) in SIGNALS.into_iter().filter(|(signal, _)| wanted(*signal)) {
             // SAFETY: the handler only writes to a pipe, by a bare system call.
             unsafe { sigaction(signal, &how) }?;
         }

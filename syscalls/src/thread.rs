@@ -24,6 +24,7 @@ use crate::wait::interrupt::{Pending, Reasons};
 use crate::wait::objects::timer::Armed;
 use crate::wait::{Cell, Deadline, Mutant, Rule, Scope, futex, system_now};
 
+pub mod priority;
 mod spawn;
 mod times;
 pub(crate) use spawn::spawn_service;
@@ -258,17 +259,6 @@ impl ThreadObject {
             }
             futex::wait(self.suspended.as_ptr(), count, Scope::Private, Deadline::Never, Reasons::TERMINATE);
         }
-    }
-
-    /// The priority set last, from `THREAD_PRIORITY_IDLE` to `THREAD_PRIORITY_TIME_CRITICAL`.
-    #[must_use]
-    pub fn priority(&self) -> i32 {
-        self.priority.load(Ordering::Relaxed)
-    }
-
-    /// Remembers a priority. Linux schedules the thread as before: without privileges it could only ever lower it.
-    pub fn set_priority(&self, priority: i32) {
-        self.priority.store(priority, Ordering::Relaxed);
     }
 
     /// The description of `GetThreadDescription`, in UTF-16.

@@ -7,10 +7,13 @@ use std::fs::File;
 use transom_loader::peb::Parameters;
 use transom_sdk::Process;
 use transom_sdk::foundation as f;
+use transom_syscalls::control;
 use transom_syscalls::file::Files;
 use transom_syscalls::process::block::{Received, Startup};
 use transom_syscalls::process::{inherit, object};
 use transom_syscalls::status::Result;
+use transom_syscalls::thread::priority;
+use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
 
 use crate::cli::RunOptions;
 use crate::run::{Failure, boot};
@@ -28,6 +31,7 @@ pub(crate) fn run(received: Result<Received>) -> ! {
     };
     page.wait_until_resumed();
     object::adopt_page(page);
+    obey(startup.creation_flags);
     let (code, message) = match start(startup) {
         Ok(never) => match never {},
         Err(Failure::NotFound(m)) => (f::STATUS_OBJECT_NAME_NOT_FOUND.cast_unsigned(), m),
@@ -37,6 +41,21 @@ pub(crate) fn run(received: Result<Received>) -> ! {
     };
     transom_syscalls::say!("transom: {message}");
     transom_syscalls::process::exit(code)
+}
+
+/// Does what creation flags ask of the process itself.
+fn obey(flags: u32) {
+    // Ctrl-C, until the program wants it.
+    if flags & CREATE_NEW_PROCESS_GROUP != 0
+        && let Err(e) = control::ignore_interrupts(true)
+    {
+        log::warn!("Ctrl-C is not ignored: {e:?}");
+    }
+    let class = flags & priority::ANY_CLASS;
+    // Two classes at once are none.
+    if class != 0 && priority::set_class(class).is_err() {
+        log::debug!("priority class {class:#x} is not known");
+    }
 }
 
 fn start(startup: Startup) -> core::result::Result<core::convert::Infallible, Failure> {

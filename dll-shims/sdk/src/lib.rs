@@ -24,6 +24,7 @@
 //! | [`Ptr<T>`] | a pointer: `read`, `write`, `add`, slices; also `Ptr<u8>` for `void *` |
 //! | [`In<T>`], [`Out<T>`] | a pointer that is only read, only written; `Option<In<T>>` where NULL is allowed |
 //! | [`WStr`] | a NUL-terminated string: UTF-16, or in a generated A form the ANSI code page |
+//! | [`NameStr`] | the same for names of files and environment variables, where NULL is the empty name |
 //! | [`AStr`] | a NUL-terminated byte string |
 //! | [`TextOut`] | a caller's buffer for text; with `ansi` the A form converts |
 //! | [`VarArgs`], [`VaList`] | `...` and `va_list` |
@@ -84,7 +85,7 @@ pub use process::{
 pub use ret::{LongPair, Pair, Ret, Shape};
 pub use shim::{Data, Descriptor, Dll, EachParameter, Export, Exports, Parameter, Shim, Table, Target};
 pub use state::States;
-pub use text::{AStr, Acp, TextOut, WStr};
+pub use text::{AStr, Acp, NameStr, TextOut, WStr};
 pub use thread::ThreadStart;
 pub use trace::{Callee, Tracer};
 

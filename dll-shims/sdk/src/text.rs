@@ -129,6 +129,42 @@ impl Arg for Option<WStr> {
     }
 }
 
+/// The name of a file or of an environment variable: a [`WStr`] of which NULL is the empty name, as Windows takes it, and
+/// not an address to read.
+#[derive(Debug, Clone, Copy)]
+pub struct NameStr(WStr);
+
+impl NameStr {
+    /// Whether it is NULL.
+    #[must_use]
+    pub const fn is_null(self) -> bool {
+        self.0.is_null()
+    }
+
+    /// Reads it as UTF-16 without the terminator.
+    ///
+    /// # Errors
+    /// If there is a name and the memory cannot be read up to the terminator.
+    pub fn get(self) -> Result<Vec<u16>, BadAddress> {
+        if self.is_null() { Ok(Vec::new()) } else { self.0.get() }
+    }
+}
+
+impl From<WStr> for NameStr {
+    fn from(text: WStr) -> Self {
+        Self(text)
+    }
+}
+
+impl Arg for NameStr {
+    fn fetch(args: &mut Args<'_>) -> Self {
+        Self(WStr::fetch(args))
+    }
+    fn show(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+        WStr::show(args, out)
+    }
+}
+
 /// A NUL-terminated byte string argument.
 #[derive(Debug, Clone, Copy)]
 pub struct AStr {

@@ -182,6 +182,9 @@ impl Files {
         let start =
             path.iter().rposition(|&u| dos::is_separator(u) || u == u16::from(b':')).map_or(0, |at| at + 1);
         let pattern = &path[start..];
+        if path.is_empty() {
+            return Err(Status(f::STATUS_OBJECT_PATH_NOT_FOUND));
+        }
         if pattern.is_empty() {
             return Err(Status(f::STATUS_NO_SUCH_FILE));
         }

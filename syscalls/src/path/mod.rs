@@ -169,6 +169,7 @@ impl Namespace {
             return Ok(Target::Host(host));
         }
         match dos::kind(path) {
+            _ if path.is_empty() => Err(Status(f::STATUS_OBJECT_PATH_NOT_FOUND)),
             PathKind::Verbatim => self.resolve_absolute(&path[4..]),
             PathKind::DriveAbsolute if dos::reserved_device(path).is_none() => {
                 let full = dos::full_path(path, &Current::new(Vec::new()))?;

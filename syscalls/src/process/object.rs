@@ -62,6 +62,27 @@ pub fn group_members(group: u32) -> Vec<u32> {
     pids.filter(|pid| find_page(*pid).is_some_and(|page| page.group() == group)).collect()
 }
 
+/// The guests that share this process' console, itself aside: those of the same family, from the process that the user started,
+/// which have not left the terminal's session.
+#[must_use]
+pub fn console_processes() -> Vec<u32> {
+    let me = std::process::id();
+    let all: HashMap<u32, u32> = list::processes().into_iter().map(|p| (p.pid, p.parent)).collect();
+    let this = list::executable(me);
+    let is_guest = |pid: u32| list::executable(pid) == this;
+    let root = |mut pid: u32| {
+        while let Some(parent) = all.get(&pid).copied().filter(|parent| is_guest(*parent)) {
+            pid = parent;
+        }
+        pid
+    };
+    // SAFETY: asks for a number; a process that is gone is an error code.
+    let session = |pid: u32| unsafe { libc::getsid(pid.cast_signed()) };
+    let (family, ours) = (root(me), session(me));
+    let guests = all.keys().copied().filter(|pid| *pid != me && session(*pid) == ours && is_guest(*pid));
+    guests.filter(|pid| root(*pid) == family).collect()
+}
+
 /// Whether this process is of the console process group.
 #[must_use]
 pub fn is_in_group(group: u32) -> bool {

@@ -62,6 +62,7 @@ extern "C" fn begin(start: *mut libc::c_void) -> *mut libc::c_void {
     // SAFETY: `spawn` gave this thread the box.
     let Start { thread, run } = *unsafe { Box::from_raw(start.cast::<Start>()) };
     let me = adopt(Arc::clone(&thread));
+    me.begin_priority();
     futex::wake(thread.tid.as_ptr(), u32::MAX, Scope::Private);
     drop(thread);
     me.wait_while_suspended();

@@ -5,17 +5,17 @@ use std::sync::{Mutex, PoisonError};
 
 use transom_sdk::{Cx, Func, Process, ThreadStart, Win32, WinError, foundation as f, shim};
 use transom_syscalls::control;
-use transom_syscalls::process::object::{group_members, is_in_group};
+use transom_syscalls::process::object::{console_processes, group_members, is_in_group};
 use transom_syscalls::thread::{Spawn, spawn};
 use windows_sys::Win32::System::Console as c;
 
 use super::processthreadsapi::{HOST_STACK, stack_sizes};
 
-/// The handlers that were added, the last one first, and whether Ctrl-C is ignored.
+/// The handlers that were added, the last one first.
 #[derive(Default)]
-struct Handlers(Mutex<(Vec<u64>, bool)>);
+struct Handlers(Mutex<Vec<u64>>);
 
-fn handlers(process: &'static Process) -> (Vec<u64>, bool) {
+fn handlers(process: &'static Process) -> Vec<u64> {
     let state: &'static Handlers = process.states.get();
     state.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
@@ -26,11 +26,10 @@ fn run(cx: &Cx, event: u32) -> u32 {
     loop {
         // One at a time and nothing kept: a handler may end the thread or change the list.
         let handler = {
-            let (list, ignored) = handlers(cx.process());
-            if event == c::CTRL_C_EVENT && ignored {
+            if event == c::CTRL_C_EVENT && control::ignores_interrupts() {
                 return 0;
             }
-            list.get(index).copied()
+            handlers(cx.process()).get(index).copied()
         };
         match handler {
             Some(handler) if cx.call(Func(handler), &[event.into()]) & 0xFFFF_FFFF == 0 => index += 1,
@@ -58,39 +57,34 @@ fn deliver(process: &'static Process, sizes: (u64, u64), event: u32) {
 fn SetConsoleCtrlHandler(cx: &Cx, handler: Func, add: bool) -> Win32<()> {
     let (process, sizes) = (cx.process(), stack_sizes(cx, 0, 0));
     control::watch(move |event| deliver(process, sizes, event))?;
-    let mut state = cx.state::<Handlers>().0.lock().unwrap_or_else(PoisonError::into_inner);
     if handler.is_null() {
-        state.1 = add;
-        return Ok(());
+        return Ok(control::ignore_interrupts(add)?);
     }
+    let mut list = cx.state::<Handlers>().0.lock().unwrap_or_else(PoisonError::into_inner);
     if add {
-        state.0.insert(0, handler.0);
+        list.insert(0, handler.0);
         return Ok(());
     }
-    let at = state.0.iter().position(|&h| h == handler.0);
-    state.0.remove(at.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?);
+    let at = list.iter().position(|&h| h == handler.0);
+    list.remove(at.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?);
     Ok(())
 }
 
 /// Sends a signal to a process group that shares the console: zero is the group of the processes that were started without one.
-#[shim(
-    kernel32,
-    partial = "Ctrl-C reaches the calling process only; a first process without a parent's start-up block is not found"
-)]
+#[shim(kernel32, partial = "a first process without a parent's start-up block is not found by its group")]
 fn GenerateConsoleCtrlEvent(cx: &Cx, event: u32, group: u32) -> Win32<()> {
     if !matches!(event, c::CTRL_C_EVENT | c::CTRL_BREAK_EVENT) {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
-    if group == 0 || group == std::process::id() {
-        deliver(cx.process(), stack_sizes(cx, 0, 0), event);
-        return Ok(());
-    }
     // Ctrl-C cannot be limited to a group: nobody receives it.
-    if event == c::CTRL_C_EVENT {
+    if event == c::CTRL_C_EVENT && group != 0 {
         return Ok(());
     }
-    let members = group_members(group);
-    if members.is_empty() && !is_in_group(group) {
+    let (members, own) = match group {
+        0 => (console_processes(), true),
+        _ => (group_members(group), is_in_group(group) || group == std::process::id()),
+    };
+    if members.is_empty() && !own {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
     for member in members {
@@ -99,7 +93,7 @@ fn GenerateConsoleCtrlEvent(cx: &Cx, event: u32, group: u32) -> Win32<()> {
             log::debug!("no control event for process {member}: {e:?}");
         }
     }
-    if is_in_group(group) {
+    if own {
         deliver(cx.process(), stack_sizes(cx, 0, 0), event);
     }
     Ok(())

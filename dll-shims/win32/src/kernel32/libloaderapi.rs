@@ -155,6 +155,9 @@ fn is_full_path(path: &[u16]) -> bool {
 /// Loads a module with options.
 #[shim(kernel32, ansi)]
 fn LoadLibraryExW(cx: &Cx, name: WStr, _file: Handle, flags: u32) -> Win32<Handle> {
+    if name.is_null() {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
     let wide = name.get()?;
     if wide.is_empty() {
         return Err(WinError::Code(f::ERROR_MOD_NOT_FOUND));

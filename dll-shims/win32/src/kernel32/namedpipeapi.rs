@@ -1,6 +1,6 @@
 //! `namedpipeapi.h`: named pipes, and questions about any pipe. Anonymous pipes are made in `fileapi`.
 
-use transom_sdk::{Cx, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Handle, NameStr, Out, Ptr, Win32, WinError, foundation as f, shim};
 use transom_syscalls::access;
 use transom_syscalls::file::{GuestRange, Operation, Position};
 use transom_syscalls::handle::HandleFlags;
@@ -15,7 +15,7 @@ use super::fileapi::{self, Overlapped, overlapped, range};
 use super::synchapi::{SecurityAttributes, handle_flags};
 
 /// What follows `\\.\pipe\` in a pipe's name.
-fn pipe_name(cx: &Cx, name: WStr) -> Win32<Vec<u16>> {
+fn pipe_name(cx: &Cx, name: NameStr) -> Win32<Vec<u16>> {
     match cx.files().names.resolve(&name.get()?)? {
         Target::Pipe(name) => Ok(name),
         _ => Err(WinError::Code(f::ERROR_INVALID_NAME)),
@@ -36,7 +36,7 @@ pub(crate) fn rights(mode: u32) -> (u32, u32) {
 #[shim(kernel32, ansi, fails = -1)]
 fn CreateNamedPipeW(
     cx: &Cx,
-    name: WStr,
+    name: NameStr,
     open_mode: u32,
     pipe_mode: u32,
     instances: u32,
@@ -104,7 +104,7 @@ fn DisconnectNamedPipe(cx: &Cx, pipe: Handle) -> Win32<()> {
 
 /// Waits until an instance of the named pipe is available for connection.
 #[shim(kernel32, ansi)]
-fn WaitNamedPipeW(cx: &Cx, name: WStr, milliseconds: u32) -> Win32<()> {
+fn WaitNamedPipeW(cx: &Cx, name: NameStr, milliseconds: u32) -> Win32<()> {
     /// NMPWAIT_USE_DEFAULT_WAIT's time.
     const DEFAULT: u64 = 50;
     let name = pipe_name(cx, name)?;
@@ -235,7 +235,7 @@ fn TransactNamedPipe(
 #[shim(kernel32, ansi)]
 fn CallNamedPipeW(
     cx: &Cx,
-    name: WStr,
+    name: NameStr,
     question: Ptr<u8>,
     question_size: u32,
     answer: Ptr<u8>,

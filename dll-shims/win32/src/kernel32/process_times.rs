@@ -9,6 +9,8 @@ use transom_syscalls::thread::{ThreadObject, Times};
 use transom_syscalls::time;
 use windows_sys::Win32::System::Threading as t;
 
+use transom_syscalls::thread::priority;
+
 use super::process_arg::{own_process, process_of, word};
 use super::processthreadsapi::thread_of;
 use super::sysinfoapi::write_file_time;
@@ -86,18 +88,13 @@ fn GetProcessIdOfThread(cx: &Cx, thread: Handle) -> Win32<u32> {
 
 /// What programs set and Linux does not know.
 struct State {
-    priority_class: AtomicU32,
     affinity: AtomicUsize,
     boost_disabled: AtomicU32,
 }
 
 impl Default for State {
     fn default() -> Self {
-        Self {
-            priority_class: AtomicU32::new(t::NORMAL_PRIORITY_CLASS),
-            affinity: AtomicUsize::new(0),
-            boost_disabled: AtomicU32::new(0),
-        }
+        Self { affinity: AtomicUsize::new(0), boost_disabled: AtomicU32::new(0) }
     }
 }
 
@@ -105,30 +102,23 @@ impl Default for State {
 #[shim(kernel32)]
 fn GetPriorityClass(cx: &Cx, process: Handle) -> Win32<u32> {
     if own_process(cx, process, t::PROCESS_QUERY_LIMITED_INFORMATION).is_ok() {
-        return Ok(cx.state::<State>().priority_class.load(Ordering::Relaxed));
+        return Ok(priority::class());
     }
-    process_of(cx, process, t::PROCESS_QUERY_LIMITED_INFORMATION)?;
-    Ok(t::NORMAL_PRIORITY_CLASS)
+    let other = process_of(cx, process, t::PROCESS_QUERY_LIMITED_INFORMATION)?;
+    Ok(priority::class_of_process(other.id()))
 }
 
 /// Sets the priority class for the specified process.
-#[shim(kernel32, partial = "remembered; Linux schedules as before")]
+#[shim(kernel32, partial = "Linux permits lower priorities, and higher ones only by RLIMIT_NICE")]
 fn SetPriorityClass(cx: &Cx, process: Handle, class: u32) -> Win32<()> {
     match class {
-        t::IDLE_PRIORITY_CLASS
-        | t::BELOW_NORMAL_PRIORITY_CLASS
-        | t::NORMAL_PRIORITY_CLASS
-        | t::ABOVE_NORMAL_PRIORITY_CLASS
-        | t::HIGH_PRIORITY_CLASS
-        | t::REALTIME_PRIORITY_CLASS => {
-            own_process(cx, process, t::PROCESS_SET_INFORMATION)?;
-            cx.state::<State>().priority_class.store(class, Ordering::Relaxed);
-            Ok(())
-        }
         t::PROCESS_MODE_BACKGROUND_BEGIN | t::PROCESS_MODE_BACKGROUND_END => {
             Ok(own_process(cx, process, t::PROCESS_SET_INFORMATION)?)
         }
-        _ => Err(INVALID_PARAMETER),
+        class => {
+            own_process(cx, process, t::PROCESS_SET_INFORMATION)?;
+            Ok(priority::set_class(class)?)
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use transom_loader::peb;
-use transom_sdk::{Acp, Cx, Handle, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{
+    Acp, Cx, Handle, NameStr, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim,
+};
 use transom_syscalls::path::fold::{equal, upcase};
 
 const STD_INPUT_HANDLE: u32 = windows_sys::Win32::System::Console::STD_INPUT_HANDLE;
@@ -175,7 +177,7 @@ pub(crate) fn variable(cx: &Cx, name: &[u16]) -> Win32<Option<Vec<u16>>> {
 
 /// Retrieves the contents of a variable from the environment block of the calling process.
 #[shim(kernel32, ansi)]
-fn GetEnvironmentVariableW(cx: &Cx, name: WStr, out: TextOut, size: u32) -> Win32<u32> {
+fn GetEnvironmentVariableW(cx: &Cx, name: NameStr, out: TextOut, size: u32) -> Win32<u32> {
     let value = variable(cx, &name.get()?)?.ok_or(WinError::Code(f::ERROR_ENVVAR_NOT_FOUND))?;
     cx.set_last_error(f::ERROR_SUCCESS);
     Ok(out.put(&value, size)?)
@@ -183,7 +185,7 @@ fn GetEnvironmentVariableW(cx: &Cx, name: WStr, out: TextOut, size: u32) -> Win3
 
 /// Sets, changes or (with NULL) deletes a variable.
 #[shim(kernel32, ansi)]
-fn SetEnvironmentVariableW(cx: &Cx, name: WStr, value: Option<WStr>) -> Win32<()> {
+fn SetEnvironmentVariableW(cx: &Cx, name: NameStr, value: Option<WStr>) -> Win32<()> {
     let name = name.get()?;
     if name.is_empty() || name.iter().skip(1).any(|&c| c == EQUALS) {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
@@ -293,7 +295,7 @@ pub(crate) fn expand(cx: &Cx, text: &[u16]) -> Win32<Vec<u16>> {
 
 /// Expands environment-variable strings. The returned length counts the terminator.
 #[shim(kernel32, ansi)]
-fn ExpandEnvironmentStringsW(cx: &Cx, text: WStr, out: TextOut, size: u32) -> Win32<u32> {
+fn ExpandEnvironmentStringsW(cx: &Cx, text: NameStr, out: TextOut, size: u32) -> Win32<u32> {
     let expanded = expand(cx, &text.get()?)?;
     let len = out.put(&expanded, size)?;
     Ok(if len < size { len + 1 } else { len })

@@ -114,6 +114,9 @@ pub(crate) fn named<T: Object>(
 
 /// Opens an existing named object of type `T`.
 pub(crate) fn open<T: InSession>(cx: &Cx, access: u32, inherit: bool, name: WStr) -> Win32<Handle> {
+    if name.is_null() {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
     let object = session::open::<T>(&name.get()?)?;
     Ok(cx.handles().insert(object, access, HandleFlags::inheritable(inherit))?.into())
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use transom_sdk::{Cx, Guest, Handle, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{
+    Cx, Guest, Handle, NameStr, Out, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim,
+};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::sysinfo;
 use transom_syscalls::wait::Event;
@@ -204,7 +206,7 @@ fn QueryDosDeviceW(cx: &Cx, device: Option<WStr>, out: TextOut, room: u32) -> Wi
 
 /// Retrieves the actual number of bytes of disk storage used to store a file.
 #[shim(kernel32, ansi, fails = -1)]
-fn GetCompressedFileSizeW(cx: &Cx, name: WStr, high: Option<Out<u32>>) -> Win32<u32> {
+fn GetCompressedFileSizeW(cx: &Cx, name: NameStr, high: Option<Out<u32>>) -> Win32<u32> {
     let (low, top) = super::fileapi::halves(cx.files().query(&name.get()?)?.allocated);
     if let Some(high) = high {
         high.write(cx, top)?;

@@ -9,7 +9,7 @@ use windows_sys::Win32::Foundation::{E_INVALIDARG, S_FALSE, S_OK};
 /// Determines whether a path to a file system object such as a file or folder is valid.
 #[shim(shlwapi, ansi)]
 fn PathFileExistsW(cx: &Cx, path: WStr) -> Win32<bool> {
-    match crate::kernel32::fileapi::attributes::GetFileAttributesW(cx, path) {
+    match crate::kernel32::fileapi::attributes::GetFileAttributesW(cx, path.into()) {
         Ok(_) => Ok(true),
         // The last error says why.
         Err(WinError::Code(code)) => {
@@ -24,7 +24,7 @@ fn PathFileExistsW(cx: &Cx, path: WStr) -> Win32<bool> {
 #[shim(shlwapi, ansi)]
 fn PathIsDirectoryW(cx: &Cx, path: WStr) -> Win32<u32> {
     const DIRECTORY: u32 = windows_sys::Win32::Storage::FileSystem::FILE_ATTRIBUTE_DIRECTORY;
-    match crate::kernel32::fileapi::attributes::GetFileAttributesW(cx, path) {
+    match crate::kernel32::fileapi::attributes::GetFileAttributesW(cx, path.into()) {
         Ok(attributes) => Ok(attributes & DIRECTORY),
         Err(WinError::Code(_)) => Ok(0),
         Err(fault) => Err(fault),

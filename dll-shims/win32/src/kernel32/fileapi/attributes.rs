@@ -1,6 +1,6 @@
 //! Attributes and times, by path and by handle.
 
-use transom_sdk::{Cx, Guest, Handle, In, Out, WStr, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Guest, Handle, In, NameStr, Out, Win32, WinError, foundation as f, shim};
 use transom_syscalls::file::{BasicChange, Meta, serial_of};
 
 use super::{halves, join};
@@ -28,7 +28,7 @@ impl FileTime {
 
 /// Retrieves file system attributes for a specified file or directory.
 #[shim(kernel32, ansi, fails = -1)]
-pub(crate) fn GetFileAttributesW(cx: &Cx, name: WStr) -> Win32<u32> {
+pub(crate) fn GetFileAttributesW(cx: &Cx, name: NameStr) -> Win32<u32> {
     Ok(cx.files().query(&name.get()?)?.attributes)
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct AttributeData {
 
 /// Retrieves attributes for a specified file or directory.
 #[shim(kernel32, ansi)]
-fn GetFileAttributesExW(cx: &Cx, name: WStr, level: u32, out: Out<AttributeData>) -> Win32<()> {
+fn GetFileAttributesExW(cx: &Cx, name: NameStr, level: u32, out: Out<AttributeData>) -> Win32<()> {
     if level != 0 {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
@@ -67,7 +67,7 @@ fn GetFileAttributesExW(cx: &Cx, name: WStr, level: u32, out: Out<AttributeData>
 
 /// Sets the attributes for a file or directory.
 #[shim(kernel32, ansi)]
-fn SetFileAttributesW(cx: &Cx, name: WStr, attributes: u32) -> Win32<()> {
+fn SetFileAttributesW(cx: &Cx, name: NameStr, attributes: u32) -> Win32<()> {
     let attributes = if attributes == 0 {
         windows_sys::Win32::Storage::FileSystem::FILE_ATTRIBUTE_NORMAL
     } else {

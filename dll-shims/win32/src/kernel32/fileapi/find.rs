@@ -1,6 +1,8 @@
 //! Directory enumeration.
 
-use transom_sdk::{Acp, Args, Cx, GuestData, Handle, Ptr, WStr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{
+    Acp, Args, Cx, GuestData, Handle, NameStr, Ptr, Win32, WinError, foundation as f, mem, shim,
+};
 use transom_sdk::{Arg, Guest};
 use transom_syscalls::file::{Find, FindEntry};
 use transom_syscalls::handle::HandleFlags;
@@ -76,7 +78,7 @@ fn no_file(status: transom_sdk::Status) -> WinError {
 
 /// Searches a directory for a file or subdirectory with a name that matches a specific name (or partial name).
 #[shim(kernel32, ansi, fails = -1)]
-fn FindFirstFileW(cx: &Cx, name: WStr, out: FindDataOut) -> Win32<Handle> {
+fn FindFirstFileW(cx: &Cx, name: NameStr, out: FindDataOut) -> Win32<Handle> {
     let (find, first) = cx.files().find_first(&name.get()?).map_err(no_file)?;
     out.write(cx, &first)?;
     Ok(cx.handles().insert(find, 0, HandleFlags::default())?.into())
@@ -86,7 +88,7 @@ fn FindFirstFileW(cx: &Cx, name: WStr, out: FindDataOut) -> Win32<Handle> {
 #[shim(kernel32, ansi, fails = -1, partial = "the search operations that limit to directories are hints, as documented")]
 fn FindFirstFileExW(
     cx: &Cx,
-    name: WStr,
+    name: NameStr,
     _level: u32,
     out: FindDataOut,
     _operation: u32,

@@ -11,7 +11,7 @@ pub(crate) mod paths;
 pub(crate) mod reopen;
 pub(crate) mod volumes;
 
-use transom_sdk::{Cx, Guest, Handle, Out, Ptr, Status, WStr, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Guest, Handle, NameStr, Out, Ptr, Status, Win32, WinError, foundation as f, shim};
 use transom_syscalls::file::{FileObject, GuestRange, OpenRequest, Opened, Operation, Position};
 use transom_syscalls::handle::Ref;
 use windows_sys::Win32::Storage::FileSystem as fs;
@@ -57,7 +57,7 @@ pub(crate) fn range(buffer: Ptr<u8>, len: u32) -> GuestRange {
 #[shim(kernel32, ansi, fails = -1)]
 fn CreateFileW(
     cx: &Cx,
-    name: WStr,
+    name: NameStr,
     access: u32,
     share: u32,
     attributes: Ptr<SecurityAttributes>,
@@ -67,9 +67,6 @@ fn CreateFileW(
 ) -> Win32<Handle> {
     let _ = template;
     let name = name.get()?;
-    if name.is_empty() {
-        return Err(WinError::Code(f::ERROR_PATH_NOT_FOUND));
-    }
     let request = OpenRequest::from_win32(access, share, disposition, flags)?;
     let opened = match cx.files().open(&name, &request) {
         Err(status) if status.0 == f::STATUS_OBJECT_NAME_COLLISION => {

@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use transom_sdk::{
-    Cx, Func, Handle, NtError, Out, Ptr, Status, WStr, Win32, WinError, foundation as f, shim,
+    Cx, Func, Handle, NameStr, NtError, Out, Ptr, Status, Win32, WinError, foundation as f, shim,
 };
 use transom_syscalls::file::{self, Change, DirectoryWatch, FileObject, poke};
 use transom_syscalls::handle::HandleFlags;
@@ -13,7 +13,7 @@ use super::overlapped::{Notice, Routine};
 
 /// Creates a change notification handle, which is signalled when something in the directory has changed.
 #[shim(kernel32, ansi, fails = -1)]
-fn FindFirstChangeNotificationW(cx: &Cx, path: WStr, subtree: bool, filter: u32) -> Win32<Handle> {
+fn FindFirstChangeNotificationW(cx: &Cx, path: NameStr, subtree: bool, filter: u32) -> Win32<Handle> {
     let watch = cx.files().watch_directory(&path.get()?, subtree, filter)?;
     let access = windows_sys::Win32::Storage::FileSystem::SYNCHRONIZE;
     Ok(cx.handles().insert(watch, access, HandleFlags::default())?.into())

@@ -1,6 +1,6 @@
 //! Path texts: full, final, long and short names, current and temporary folders.
 
-use transom_sdk::{Cx, Handle, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{Cx, Handle, NameStr, Ptr, TextOut, WStr, Win32, WinError, foundation as f, mem, shim};
 use transom_syscalls::path::dos::is_separator;
 use windows_sys::Win32::Storage::FileSystem as fs;
 
@@ -8,7 +8,7 @@ const BACKSLASH: u16 = b'\\' as u16;
 
 /// Retrieves the full path and file name of the specified file.
 #[shim(kernel32)]
-fn GetFullPathNameW(cx: &Cx, name: WStr, size: u32, out: TextOut, file_part: Ptr<Ptr<u16>>) -> Win32<u32> {
+fn GetFullPathNameW(cx: &Cx, name: NameStr, size: u32, out: TextOut, file_part: Ptr<Ptr<u16>>) -> Win32<u32> {
     full_path(cx, name, size, out, file_part, 2)
 }
 
@@ -21,6 +21,9 @@ fn GetFullPathNameA(
     out: transom_sdk::Ptr<u8>,
     file_part: Ptr<Ptr<u16>>,
 ) -> Win32<u32> {
+    if name.is_null() {
+        return Err(WinError::Code(f::ERROR_INVALID_NAME));
+    }
     let full = cx.files().names.full_path(&name.to_wide()?)?;
     let bytes = transom_sdk::Acp::encode(&full);
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX - 1);
@@ -37,7 +40,7 @@ fn GetFullPathNameA(
 
 fn full_path(
     cx: &Cx,
-    name: WStr,
+    name: NameStr,
     size: u32,
     out: TextOut,
     file_part: Ptr<Ptr<u16>>,
@@ -78,7 +81,7 @@ fn GetCurrentDirectoryA(cx: &Cx, size: u32, out: Ptr<u8>) -> Win32<u32> {
 
 /// Changes the current directory for the current process.
 #[shim(kernel32, ansi)]
-fn SetCurrentDirectoryW(cx: &Cx, path: WStr) -> Win32<()> {
+fn SetCurrentDirectoryW(cx: &Cx, path: NameStr) -> Win32<()> {
     Ok(cx.files().names.set_current(&path.get()?)?)
 }
 
@@ -118,7 +121,10 @@ fn GetTempPathA(cx: &Cx, size: u32, out: Ptr<u8>) -> Win32<u32> {
 
 /// Retrieves the long path: the names as they are on disk. There are no short names.
 #[shim(kernel32, ansi)]
-fn GetLongPathNameW(cx: &Cx, name: WStr, out: TextOut, size: u32) -> Win32<u32> {
+fn GetLongPathNameW(cx: &Cx, name: NameStr, out: TextOut, size: u32) -> Win32<u32> {
+    if name.is_null() {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
     let name = name.get()?;
     cx.files().query(&name)?;
     Ok(out.put(&name, size)?)
@@ -126,7 +132,7 @@ fn GetLongPathNameW(cx: &Cx, name: WStr, out: TextOut, size: u32) -> Win32<u32> 
 
 /// Retrieves the short path form of the specified path: the path itself, as on volumes without short names.
 #[shim(kernel32, ansi)]
-fn GetShortPathNameW(cx: &Cx, name: WStr, out: TextOut, size: u32) -> Win32<u32> {
+fn GetShortPathNameW(cx: &Cx, name: NameStr, out: TextOut, size: u32) -> Win32<u32> {
     GetLongPathNameW(cx, name, out, size)
 }
 
@@ -147,13 +153,16 @@ fn GetFinalPathNameByHandleW(cx: &Cx, file: Handle, out: TextOut, size: u32, fla
 fn SearchPathW(
     cx: &Cx,
     path: Option<WStr>,
-    name: WStr,
+    name: NameStr,
     extension: Option<WStr>,
     size: u32,
     out: TextOut,
     file_part: Ptr<Ptr<u16>>,
 ) -> Win32<u32> {
     let mut name = name.get()?;
+    if name.is_empty() {
+        return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
+    }
     let file = name.iter().rposition(|&c| is_separator(c)).map_or(0, |i| i + 1);
     if let Some(extension) = extension
         && !name[file..].contains(&u16::from(b'.'))

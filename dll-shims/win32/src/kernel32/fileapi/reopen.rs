@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use transom_sdk::{Cx, Guest, Handle, In, Out, Ptr, WStr, Win32, WinError, foundation as f, mem, shim};
+use transom_sdk::{Cx, Guest, Handle, In, NameStr, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
 use transom_syscalls::file::{GuestRange, OpenRequest, Opened, Position};
 use transom_syscalls::handle::HandleFlags;
 use transom_syscalls::object::{Kind, Object};
@@ -28,7 +28,7 @@ struct Extended {
 #[shim(kernel32, fails = -1)]
 fn CreateFile2(
     cx: &Cx,
-    name: WStr,
+    name: NameStr,
     access: u32,
     share: u32,
     disposition: u32,
@@ -73,7 +73,7 @@ impl Object for Streams {
 
 /// Enumerates the first stream in the specified file or directory: a file has its data, a directory none.
 #[shim(kernel32, fails = -1)]
-fn FindFirstStreamW(cx: &Cx, name: WStr, level: u32, out: Ptr<u8>, _flags: u32) -> Win32<Handle> {
+fn FindFirstStreamW(cx: &Cx, name: NameStr, level: u32, out: Ptr<u8>, _flags: u32) -> Win32<Handle> {
     const STREAM_NAME_ROOM: usize = 296;
     if level != 0 {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
@@ -98,7 +98,7 @@ fn FindNextStreamW(cx: &Cx, find: Handle, _out: Ptr<u8>) -> Win32<()> {
 
 /// Determines whether a file is an executable file, and what subsystem runs it.
 #[shim(kernel32(GetBinaryTypeW), ansi)]
-fn GetBinaryTypeW(cx: &Cx, name: WStr, kind: Out<u32>) -> Win32<()> {
+fn GetBinaryTypeW(cx: &Cx, name: NameStr, kind: Out<u32>) -> Win32<()> {
     let request = OpenRequest::from_win32(f::GENERIC_READ, fs::FILE_SHARE_READ, fs::OPEN_EXISTING, 0)?;
     let Opened::File(file, _) = cx.files().open(&name.get()?, &request)? else {
         return Err(WinError::Code(f::ERROR_BAD_EXE_FORMAT));

@@ -1,6 +1,6 @@
 //! Volumes and drives.
 
-use transom_sdk::{Cx, Handle, Out, TextOut, WStr, Win32, shim};
+use transom_sdk::{Cx, Handle, NameStr, Out, TextOut, WStr, Win32, shim};
 use transom_syscalls::file::Volume;
 
 fn volume(cx: &Cx, root: Option<WStr>) -> Win32<Volume> {
@@ -138,8 +138,12 @@ fn GetDiskFreeSpaceW(
 
 /// Retrieves the volume mount point where the specified path is mounted: the root of its drive.
 #[shim(kernel32, ansi)]
-fn GetVolumePathNameW(cx: &Cx, name: WStr, out: TextOut, size: u32) -> Win32<()> {
-    let full = cx.files().names.full_path(&name.get()?)?;
+fn GetVolumePathNameW(cx: &Cx, name: NameStr, out: TextOut, size: u32) -> Win32<()> {
+    let name = name.get()?;
+    if name.is_empty() {
+        return Err(transom_sdk::WinError::Code(transom_sdk::foundation::ERROR_INVALID_PARAMETER));
+    }
+    let full = cx.files().names.full_path(&name)?;
     let (len, whole) = out.put_truncated(full.get(..3).unwrap_or(&full), size)?;
     let _ = len;
     if whole {
