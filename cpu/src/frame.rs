@@ -62,27 +62,33 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// A constant, to be copied in one piece: frames are made for every call of an exception handler.
+    const EMPTY: Self = Self {
+        ints: [0; 8],
+        floats: [0; 8],
+        stack: 0,
+        return_address: 0,
+        result: 0,
+        result_high: 0,
+        result_float: 0,
+        returns: Returns::Int,
+        pop: 0,
+        machine: Machine::Amd64,
+        single: false,
+        previous: core::ptr::null_mut(),
+        sp: 0,
+        saved: [0; 12],
+        vectors: [0; 10],
+    };
+
     /// A frame that no thunk made, whose [`Frame::context`] has the non-volatile registers of `context`: stands for a
     /// place where guest code was interrupted, so that a walk of the stack finds its way there.
     #[must_use]
     pub fn at(context: &Context) -> Self {
-        let mut frame = Self {
-            ints: [0; 8],
-            floats: [0; 8],
-            stack: context.sp(),
-            return_address: context.pc(),
-            result: 0,
-            result_high: 0,
-            result_float: 0,
-            returns: Returns::Int,
-            pop: 0,
-            machine: context.machine(),
-            single: false,
-            previous: core::ptr::null_mut(),
-            sp: context.sp(),
-            saved: [0; 12],
-            vectors: [0; 10],
-        };
+        let mut frame = Self::EMPTY;
+        frame.machine = context.machine();
+        frame.return_address = context.pc();
+        (frame.stack, frame.sp) = (context.sp(), context.sp());
         match context {
             Context::Amd64(c) => {
                 frame.sp = c.rsp.wrapping_sub(8);

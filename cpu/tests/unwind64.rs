@@ -207,7 +207,7 @@ proptest! {
             let pc = function.image_base + (CODE + done * LENGTH) as u64;
             let mut planned = c.clone();
             let mut context = Context::Amd64(c);
-            let found = step(HandlerKind::Exception, pc, &function, &mut context, None)
+            let found = step(HandlerKind::Exception, pc, &function, &|_| None, &mut context, None)
                 .expect("readable");
             let Context::Amd64(after) = &context else { unreachable!() };
             prop_assert!(same(after, &before), "after {done} of {:?}", p.ops);
@@ -219,13 +219,13 @@ proptest! {
             prop_assert_eq!(found.handler, (done == p.ops.len()).then_some(handler));
             if done == p.ops.len() {
                 prop_assert_eq!(found.establisher, bottom);
-                let plan = Plan::new(pc, &function).expect("readable").expect("a body has a plan");
+                let plan = Plan::new(pc, &function, &|_| None).expect("readable").expect("a body has a plan");
                 prop_assert_eq!(plan.establisher(&planned), found.establisher);
                 prop_assert_eq!(plan.handler(HandlerKind::Exception), found.handler);
                 plan.run(&mut planned).expect("readable");
                 prop_assert!(same(&planned, &before), "the plan of {:?}", p.ops);
             } else {
-                prop_assert!(Plan::new(pc, &function).expect("readable").is_none());
+                prop_assert!(Plan::new(pc, &function, &|_| None).expect("readable").is_none());
             }
         }
         drop(image);
@@ -272,11 +272,63 @@ fn arm64_prologs_are_undone() {
         }
         let mut context = Context::Arm64(c);
         let pc = base + 0x140 + 4 * done;
-        let found = step(HandlerKind::Exception, pc, &function, &mut context, None).expect("readable");
+        let found =
+            step(HandlerKind::Exception, pc, &function, &|_| None, &mut context, None).expect("readable");
         let Context::Arm64(after) = &context else { unreachable!() };
         assert_eq!((after.sp, after.pc), (before.sp, 0x3000), "after {done}");
         assert_eq!((after.x[19], after.x[20], after.x[29]), (19, 20, 29), "after {done}");
         assert_eq!((after.v[8], after.v[9]), (8, 9), "after {done}");
         assert_eq!(found.establisher, top);
+    }
+}
+
+/// Compilers lay out parts of a function apart. A jump from one to another, the stack frame still there, is no epilog; one to
+/// another function, or to the function's own beginning, is.
+#[test]
+fn a_jump_to_another_part_of_the_function_is_no_epilog() {
+    const PARTS: [(usize, u32, u32); 3] = [(0, 0x800, 0x840), (1, 0x900, 0x940), (2, 0xA00, 0xA40)];
+    const ALLOC: u64 = 0x20;
+    let mut image = vec![0x90u8; 0xB00];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    for (i, begin, end) in PARTS {
+        let unwind = 0x100 + 0x20 * u32::try_from(i).expect("three");
+        let words = [begin, end, unwind].map(u32::to_le_bytes).concat();
+        put(12 * i, &words);
+    }
+    // alloc_small of the function's frame; the second part is chained to the first, and the third stands for itself.
+    put(0x100, &[1, 4, 1, 0, 4, 2 | 3 << 4, 0, 0]);
+    put(0x120, &[1 | 4 << 3, 0, 0, 0]);
+    put(0x124, &[0x800u32, 0x840, 0x100].map(u32::to_le_bytes).concat());
+    put(0x140, &[1, 0, 0, 0]);
+    for (at, target) in
+        [(0x810usize, 0x910i32), (0x820, 0xA10), (0x830, 0x800), (0x910, 0x820), (0x920, 0x800)]
+    {
+        let distance = target - i32::try_from(at).expect("small") - 5;
+        put(at, &[&[0xE9][..], &distance.to_le_bytes()].concat());
+    }
+    let base = image.as_ptr().expose_provenance() as u64;
+    let entry = |i: usize| Function {
+        image_base: base,
+        entry: base + 12 * i as u64,
+        begin: PARTS[i].1,
+        unwind: 0x100 + 0x20 * u32::try_from(i).expect("three"),
+    };
+    let lookup = |pc: u64| {
+        let found = PARTS.iter().find(|(_, b, e)| (u64::from(*b)..u64::from(*e)).contains(&(pc - base)));
+        found.map(|(i, _, _)| entry(*i))
+    };
+    let stack: Vec<u64> = (0..16).map(|i| 0x1000 + i).collect();
+    let sp = stack.as_ptr().expose_provenance() as u64;
+    for (at, in_body) in [(0x810, true), (0x820, false), (0x830, false), (0x910, true), (0x920, false)] {
+        let function = lookup(base + at).expect("one of the parts");
+        let mut context = Context::Amd64(Amd64Context { rsp: sp, ..Amd64Context::default() });
+        step(HandlerKind::None, base + at, &function, &lookup, &mut context, None).expect("readable");
+        let expected = if in_body { ALLOC } else { 0 };
+        assert_eq!((context.sp() - sp, context.pc()), (expected + 8, 0x1000 + expected / 8), "{at:#x}");
+        let plan = Plan::new(base + at, &function, &lookup).expect("readable").expect("a plan");
+        let Context::Amd64(mut c) = Context::new(Machine::Amd64) else { unreachable!() };
+        c.rsp = sp;
+        plan.run(&mut c).expect("readable");
+        assert_eq!(c.rsp - sp, expected + 8, "the plan at {at:#x}");
     }
 }

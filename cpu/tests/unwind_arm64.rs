@@ -118,7 +118,8 @@ impl Model {
         let at = |position: usize, c: &Arm64Context, body: bool| {
             let mut context = Context::Arm64(c.clone());
             let pc = base + u64::from(CODE) + 4 * position as u64;
-            let found = step(HandlerKind::Exception, pc, &function, &mut context, None).expect("readable");
+            let found =
+                step(HandlerKind::Exception, pc, &function, &|_| None, &mut context, None).expect("readable");
             let Context::Arm64(after) = context else { unreachable!() };
             prop_assert_eq!(after.pc, before.x[usize::from(LR)], "at {} of {:?}", position, self);
             prop_assert_eq!(after.sp, before.sp, "at {} of {:?}", position, self);
@@ -408,7 +409,7 @@ fn a_fragments_own_prolog_ends_with_end_c() {
     for position in 0..6u64 {
         let mut context = Context::Arm64(c.clone());
         let pc = base + u64::from(CODE) + 4 * position;
-        step(HandlerKind::None, pc, &function, &mut context, None).expect("readable");
+        step(HandlerKind::None, pc, &function, &|_| None, &mut context, None).expect("readable");
         let Context::Arm64(after) = context else { unreachable!() };
         assert_eq!((after.sp, after.pc), (before.sp, before.x[30]), "at {position}");
         assert_eq!(after.x[19..], before.x[19..], "at {position}");

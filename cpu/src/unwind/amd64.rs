@@ -9,7 +9,7 @@ mod plan;
 pub use describe::describe;
 pub use plan::Plan;
 
-use super::{Function, Handler, HandlerKind, Places, Step};
+use super::{Function, Handler, HandlerKind, Lookup, Places, Step};
 use crate::context::Amd64Context;
 use crate::mem::{self, BadAddress};
 
@@ -110,6 +110,7 @@ pub(super) fn step(
     kind: HandlerKind,
     pc: u64,
     function: &Function,
+    lookup: Lookup<'_>,
     c: &mut Amd64Context,
     places: &mut Option<&mut Places>,
 ) -> Result<Step, BadAddress> {
@@ -119,7 +120,7 @@ pub(super) fn step(
     let offset = pc.wrapping_sub(base + u64::from(function.begin));
     let mut in_prolog = offset < info.prolog.into();
     let establisher = establisher(&info, offset, c)?;
-    if !in_prolog && let Some(epilog) = epilog(pc, &info, &function) {
+    if !in_prolog && let Some(epilog) = epilog(pc, &info, &function, lookup) {
         epilog.run(c, places)?;
         return Ok(Step { establisher, handler: None });
     }
@@ -288,7 +289,7 @@ struct Epilog {
 }
 
 /// The epilog that the code at `pc` is the rest of.
-fn epilog(pc: u64, info: &Info, function: &Function) -> Option<Epilog> {
+fn epilog(pc: u64, info: &Info, function: &Function, lookup: Lookup<'_>) -> Option<Epilog> {
     let mut code = Code::read(pc);
     let mut actions: [Option<Action>; 18] = [const { None }; 18];
     let mut count = 0;
@@ -309,7 +310,7 @@ fn epilog(pc: u64, info: &Info, function: &Function) -> Option<Epilog> {
         count += 1;
         code.at += len;
     }
-    leaves(&code, pc, function).map(|extra| Epilog { actions, extra })
+    leaves(&code, pc, info, function, lookup).map(|extra| Epilog { actions, extra })
 }
 
 impl Epilog {
@@ -347,14 +348,39 @@ fn release(code: &Code, info: &Info) -> Option<(Action, usize)> {
     }
 }
 
+/// Where the function begins that an entry describes, or describes a part of.
+fn root(function: &Function) -> Result<u64, BadAddress> {
+    let mut function = primary(function)?;
+    for _ in 0..MAX_CHAIN {
+        let info = Info::read(function.image_base + u64::from(function.unwind))?;
+        if info.flags & FLAG_CHAINED == 0 {
+            break;
+        }
+        let [begin, _, unwind]: [u32; 3] = mem::read(info.tail)?;
+        function = primary(&Function { begin, unwind, ..function })?;
+    }
+    Ok(function.image_base + u64::from(function.begin))
+}
+
+/// Whether a jump from a function leads out of it, which makes it the end of an epilog: to another function, or back to its own beginning.
+/// Compilers lay out parts of a function apart, each with an entry; a jump between them is none.
+fn is_outside(target: u64, info: &Info, function: &Function, lookup: Lookup<'_>) -> bool {
+    let begin = function.image_base + u64::from(function.begin);
+    // The end is the entry's second word.
+    let end = mem::read::<u32>(function.entry + 4).unwrap_or(u32::MAX);
+    if (begin..function.image_base + u64::from(end)).contains(&target) {
+        return target == begin && info.flags & FLAG_CHAINED == 0;
+    }
+    let Some(other) = lookup(target) else { return true };
+    match (root(function), root(&other)) {
+        (Ok(own), Ok(others)) => own != others || target == own,
+        _ => true,
+    }
+}
+
 /// Whether the code leaves the function; the stack bytes that it removes besides the return address.
-fn leaves(code: &Code, pc: u64, function: &Function) -> Option<u64> {
-    let outside = |target: u64| {
-        let begin = function.image_base + u64::from(function.begin);
-        // The end is the entry's second word; a jump to the beginning is a tail call to itself.
-        let end = mem::read::<u32>(function.entry + 4).unwrap_or(u32::MAX);
-        target <= begin || target >= function.image_base + u64::from(end)
-    };
+fn leaves(code: &Code, pc: u64, info: &Info, function: &Function, lookup: Lookup<'_>) -> Option<u64> {
+    let outside = |target: u64| is_outside(target, info, function, lookup);
     let here = pc + code.at as u64;
     match (code.peek(0), code.peek(1)) {
         (0xC3, _) | (0xF3, 0xC3) => Some(0),

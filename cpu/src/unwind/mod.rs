@@ -62,7 +62,11 @@ pub struct Places {
     pub vectors: [u64; 32],
 }
 
-/// Unwinds one frame: turns the registers inside `function` at `pc` into those of its caller.
+/// Finds the entry of the function around an address.
+pub type Lookup<'a> = &'a dyn Fn(u64) -> Option<Function>;
+
+/// Unwinds one frame: turns the registers inside `function` at `pc` into those of its caller. `lookup` tells whether a jump leads to
+/// another part of the same function.
 ///
 /// # Errors
 /// Unwind data or stack that cannot be read. The context is then half-way.
@@ -70,11 +74,12 @@ pub fn step(
     kind: HandlerKind,
     pc: u64,
     function: &Function,
+    lookup: Lookup<'_>,
     context: &mut Context,
     mut places: Option<&mut Places>,
 ) -> Result<Step, BadAddress> {
     let step = match context {
-        Context::Amd64(c) => amd64::step(kind, pc, function, c, &mut places),
+        Context::Amd64(c) => amd64::step(kind, pc, function, lookup, c, &mut places),
         Context::Arm64(c) => arm64::step(kind, pc, function, c, &mut places),
         Context::I386(_) => Ok(Step { establisher: 0, handler: None }),
     }?;

@@ -6,7 +6,7 @@
 
 use super::{Action, Epilog, epilog, op, primary, register};
 use super::{
-    FLAG_CHAINED, FLAG_EXCEPTION, FLAG_TERMINATION, Function, Handler, HandlerKind, Info, MAX_CHAIN,
+    FLAG_CHAINED, FLAG_EXCEPTION, FLAG_TERMINATION, Function, Handler, HandlerKind, Info, Lookup, MAX_CHAIN,
 };
 use crate::context::Amd64Context;
 use crate::mem::{self, BadAddress};
@@ -103,7 +103,7 @@ impl Plan {
     ///
     /// # Errors
     /// Unwind data that cannot be read.
-    pub fn new(pc: u64, function: &Function) -> Result<Option<Self>, BadAddress> {
+    pub fn new(pc: u64, function: &Function, lookup: Lookup<'_>) -> Result<Option<Self>, BadAddress> {
         let base = function.image_base;
         let function = primary(function)?;
         let mut info = Info::read(base + u64::from(function.unwind))?;
@@ -112,7 +112,7 @@ impl Plan {
         if in_prolog(function.begin, &info) {
             return Ok(None);
         }
-        if let Some(epilog) = epilog(pc, &info, &function) {
+        if let Some(epilog) = epilog(pc, &info, &function, lookup) {
             return Ok(Self::of_epilog(&info, &epilog));
         }
         let first = (info.frame_register, info.frame_offset);

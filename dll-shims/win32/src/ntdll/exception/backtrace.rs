@@ -139,7 +139,8 @@ fn virtual_unwind(
         context.store(at)?;
         return Ok((frame, 0, 0));
     };
-    let step = unwind::step(kind, pc, &function, &mut context, Some(&mut places))?;
+    let step =
+        unwind::step(kind, pc, &function, &|pc| tables::lookup(cx, pc), &mut context, Some(&mut places))?;
     cross_levels(cx, &mut context);
     context.store(at)?;
     if !pointers.is_null() {

@@ -53,7 +53,8 @@ fn with<T>(cx: &Cx, pc: u64, work: impl FnOnce(&Place) -> T) -> Option<T> {
         }
         let function = tables::lookup_image(cx, pc)?;
         let plan = function.filter(|_| cx.machine() == Machine::Amd64);
-        let plan = plan.and_then(|f| Plan::new(pc, &f).ok().flatten());
+        let plan =
+            plan.and_then(|f| Plan::new(pc, &f, &|pc| tables::lookup_image(cx, pc).flatten()).ok().flatten());
         ways.rotate_right(1);
         ways[0] = Place { pc, generation, function, plan };
         Some(work(&ways[0]))

@@ -1,7 +1,7 @@
 //! Vectored handlers (`errhandlingapi.h`): called for every exception, before (exception handlers) and after (continue
 //! handlers) those of frames.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use transom_cpu::context::Context;
@@ -17,7 +17,32 @@ struct Entry {
     routine: Func,
 }
 
-type List = RwLock<Arc<Vec<Entry>>>;
+/// A list of handlers.
+#[derive(Default)]
+struct List {
+    entries: RwLock<Arc<Vec<Entry>>>,
+    /// How many there are, for the many exceptions in programs that have none.
+    count: AtomicUsize,
+}
+
+impl List {
+    fn snapshot(&self) -> Arc<Vec<Entry>> {
+        Arc::clone(&self.entries.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change<T>(&self, work: impl FnOnce(&mut Vec<Entry>) -> T) -> T {
+        let mut list = self.entries.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = (**list).clone();
+        let result = work(&mut entries);
+        self.count.store(entries.len(), Ordering::Release);
+        *list = Arc::new(entries);
+        result
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count.load(Ordering::Acquire) == 0
+    }
+}
 
 #[derive(Default)]
 struct State {
@@ -29,26 +54,19 @@ struct State {
 /// What a handler returns to go on with the context (EXCEPTION_CONTINUE_EXECUTION).
 const CONTINUE_EXECUTION: u32 = u32::MAX;
 
-fn snapshot(list: &List) -> Arc<Vec<Entry>> {
-    Arc::clone(&list.read().unwrap_or_else(PoisonError::into_inner))
-}
-
 fn add(cx: &Cx, list: &List, first: bool, routine: Func) -> u64 {
     // Handles look like addresses; nobody looks behind them.
     let handle = 0x1_0000 + 16 * cx.state::<State>().next.fetch_add(1, Ordering::Relaxed);
-    let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
-    let mut entries = (**list).clone();
-    entries.insert(if first { 0 } else { entries.len() }, Entry { handle, routine });
-    *list = Arc::new(entries);
+    list.change(|entries| entries.insert(if first { 0 } else { entries.len() }, Entry { handle, routine }));
     handle
 }
 
 fn remove(list: &List, handle: u64) -> u32 {
-    let mut list = list.write().unwrap_or_else(PoisonError::into_inner);
-    let entries: Vec<Entry> = list.iter().copied().filter(|e| e.handle != handle).collect();
-    let found = entries.len() != list.len();
-    *list = Arc::new(entries);
-    found.into()
+    list.change(|entries| {
+        let before = entries.len();
+        entries.retain(|e| e.handle != handle);
+        (entries.len() != before).into()
+    })
 }
 
 /// Registers a vectored exception handler.
@@ -82,11 +100,7 @@ fn to_usize(value: u64) -> usize {
 
 /// Whether any vectored exception handler is registered.
 pub(crate) fn any(cx: &Cx) -> bool {
-    !is_empty(&cx.state::<State>().exception)
-}
-
-fn is_empty(list: &List) -> bool {
-    list.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    !cx.state::<State>().exception.is_empty()
 }
 
 /// Calls the exception handlers in order, until one wants to go on. Returns whether one did.
@@ -103,17 +117,17 @@ pub(crate) fn call_continue_handlers(cx: &Cx, area: &Area, at: &Context) {
 const FEW: usize = 16;
 
 fn call(cx: &Cx, list: &List, area: &Area, at: &Context) -> bool {
+    if list.is_empty() {
+        return false;
+    }
     let mut few = [Func(0); FEW];
     let count = {
-        let list = list.read().unwrap_or_else(PoisonError::into_inner);
+        let list = list.entries.read().unwrap_or_else(PoisonError::into_inner);
         for (to, entry) in few.iter_mut().zip(list.iter()) {
             *to = entry.routine;
         }
         list.len()
     };
-    if count == 0 {
-        return false;
-    }
     let mut frame = Frame::at(at);
     let mut ask = |routine| {
         #[expect(clippy::cast_possible_truncation, reason = "the result is a LONG")]
@@ -123,6 +137,6 @@ fn call(cx: &Cx, list: &List, area: &Area, at: &Context) -> bool {
     if count <= FEW {
         few[..count].iter().any(|&r| ask(r))
     } else {
-        snapshot(list).iter().any(|e| ask(e.routine))
+        list.snapshot().iter().any(|e| ask(e.routine))
     }
 }

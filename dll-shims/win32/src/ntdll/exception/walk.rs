@@ -104,7 +104,14 @@ impl<'a> Walk<'a> {
             self.found.establisher = self.context.sp();
             return unwind::leaf(&mut self.context);
         };
-        let step = unwind::step(self.kind, at, function, &mut self.context, None)?;
+        let step = unwind::step(
+            self.kind,
+            at,
+            function,
+            &|pc| tables::lookup(self.cx, pc),
+            &mut self.context,
+            None,
+        )?;
         (self.found.establisher, self.found.handler) = (step.establisher, step.handler);
         Ok(())
     }
