@@ -90,12 +90,23 @@ pub(super) fn make(kind: u32, descriptors: Vec<OwnedFd>, state: &[u8]) -> Result
 
 /// Fills a child's table. A handle whose object cannot be made is left out, with a warning.
 pub fn restore(table: &HandleTable, handles: &[Inherited]) {
+    let mut taken = Vec::new();
     for h in handles {
-        // SAFETY: the parent passed these descriptors for this handle alone, and nothing else here knows them. A number that
-        // is not open, or one of the three standard ones, can only come from a block that lies.
-        let owned = |fd: &RawFd| unsafe {
-            (*fd > 2 && libc::fcntl(*fd, libc::F_SETFD, libc::FD_CLOEXEC) == 0)
-                .then(|| OwnedFd::from_raw_fd(*fd))
+        let owned = |fd: &RawFd| {
+            // Two handles of one object name the same descriptor: the second one gets a copy.
+            let repeated = taken.contains(fd);
+            taken.push(*fd);
+            // SAFETY: system calls on numbers.
+            let fd = unsafe {
+                match repeated {
+                    true => libc::fcntl(*fd, libc::F_DUPFD_CLOEXEC, 3),
+                    false if *fd > 2 && libc::fcntl(*fd, libc::F_SETFD, libc::FD_CLOEXEC) == 0 => *fd,
+                    false => -1,
+                }
+            };
+            // SAFETY: the parent passed this descriptor for this handle alone, and nothing else here knows it, or it is a new
+            // one. A number that is not open, or one of the three standard ones, can only come from a block that lies.
+            (fd > 2).then(|| unsafe { OwnedFd::from_raw_fd(fd) })
         };
         let descriptors: Option<Vec<OwnedFd>> = h.descriptors.iter().map(owned).collect();
         let made = match descriptors {

@@ -1,7 +1,5 @@
 //! Programs: finding them by name, and starting them as child processes.
 
-use std::sync::Arc;
-
 use transom_syscalls::object::Object;
 use transom_syscalls::process::image::{self, Form, Image, host_environment};
 use transom_syscalls::process::inherit::{Passed, collect};
@@ -156,26 +154,27 @@ impl Shell {
         create(&startup, &launch)
     }
 
-    /// Gives the child its standard handles: values that no other handle has, the same one for the same file.
+    /// Gives the child its standard handles: those that it inherits anyhow, else new ones. A file has one handle.
     fn standard_handles(&self, standard: &[Option<Passed>; 3], handles: &mut Vec<Inherited>) -> [u32; 3] {
         let mut values = [0; 3];
-        for number in 0..3 {
-            let (Some(file), Some(passed)) = (self.streams.get(number), &standard[number]) else { continue };
-            let earlier =
-                (0..number).find(|n| self.streams.get(*n).is_some_and(|other| Arc::ptr_eq(other, file)));
-            if let Some(earlier) = earlier {
-                values[number] = values[earlier];
-                continue;
-            }
-            let free = (1..).map(|n| n * 4).find(|v| handles.iter().all(|h| h.value != *v));
-            values[number] = free.unwrap_or(0);
-            handles.push(Inherited {
-                value: values[number],
-                access: file.access(),
-                kind: passed.kind,
-                descriptors: passed.descriptors.clone(),
-                state: passed.state.clone(),
-            });
+        for (number, passed) in standard.iter().enumerate() {
+            let (Some(file), Some(passed)) = (self.streams.get(number), passed) else { continue };
+            let same = |h: &&Inherited| h.kind == passed.kind && h.descriptors == passed.descriptors;
+            values[number] = match handles.iter().find(same) {
+                Some(handle) => handle.value,
+                None => {
+                    let free = (1..).map(|n| n * 4).find(|v| handles.iter().all(|h| h.value != *v));
+                    let value = free.unwrap_or(0);
+                    handles.push(Inherited {
+                        value,
+                        access: file.access(),
+                        kind: passed.kind,
+                        descriptors: passed.descriptors.clone(),
+                        state: passed.state.clone(),
+                    });
+                    value
+                }
+            };
         }
         values
     }
