@@ -130,6 +130,26 @@ pub trait Host: Send + Sync {
 
     /// The table through which thunks are dispatched.
     fn thunks(&self) -> &ThunkTable;
+
+    /// Who wants to see every instruction, or every access. An engine that cannot show them does not ask.
+    fn observer(&self) -> Option<&'static dyn Observer> {
+        None
+    }
+}
+
+/// Sees what an engine executes. Called on the guest's thread, in the middle of guest code: it must not call into the guest.
+pub trait Observer: Send + Sync {
+    /// Whether [`Observer::instruction`] shall be called for an instruction at this address.
+    fn wants_instruction(&self, pc: u64) -> bool;
+
+    /// Whether [`Observer::access`] shall be called.
+    fn wants_accesses(&self) -> bool;
+
+    /// An instruction of `size` bytes is about to be executed, with these registers.
+    fn instruction(&self, pc: u64, size: u32, context: &Context);
+
+    /// The instruction at `pc` is about to read or write `size` bytes. `value` is what it writes.
+    fn access(&self, pc: u64, address: u64, size: u32, access: Access, value: Option<u64>);
 }
 
 /// An engine. One per process. See the module documentation.

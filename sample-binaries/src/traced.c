@@ -3,7 +3,7 @@
  *   traced child          the same work done by a child process
  *   traced loop N         N calls that cost next to nothing: what tracing itself costs
  *   traced forever        such calls until it is killed
- *   traced crash          a write through a null pointer */
+ *   traced crash          a write through a null pointer, while another thread waits */
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #include <stdio.h>
@@ -67,7 +67,12 @@ int main(int argc, char **argv)
     volatile int *nowhere = NULL;
     const char *what = argc > 1 ? argv[1] : "";
     if (!strcmp(what, "child")) return child(argv[0]);
-    if (!strcmp(what, "crash")) *nowhere = 1;
+    if (!strcmp(what, "crash")) {
+        go = CreateEventW(NULL, TRUE, FALSE, NULL);
+        CloseHandle(CreateThread(NULL, 0, worker, NULL, 0, NULL));
+        Sleep(50); /* so that it waits already; the dump has it in any case */
+        *nowhere = 1;
+    }
     if (!strcmp(what, "loop") || !strcmp(what, "forever")) {
         HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
         for (i = 0; i < n || *what == 'f'; i++) {

@@ -64,7 +64,11 @@ fn gdb_is_not_started_for_what_it_cannot_debug() {
         command.arg("gdb").arg(root().join("sample-binaries/bin").join(folder).join("hello.exe"));
         let f = run(&mut command, b"", Duration::from_secs(60)).unwrap();
         let said = String::from_utf8_lossy(&f.stderr);
-        assert!(f.code == 126 && said.contains("GDB can debug x86-64 programs only"), "{said}");
+        assert!(
+            f.code == 126 && said.contains("GDB can debug x86-64 programs on the processor only"),
+            "{said}"
+        );
+        assert!(said.contains("--instructions=PROGRAM.exe") && said.lines().count() == 1, "{said}");
     }
 }
 
@@ -79,6 +83,13 @@ print([m.name.split('\\\\')[-1] for m in d.modules.modules])
 module = d.modules.modules[0]
 print(module.baseaddress <= e.ExceptionRecord.ExceptionAddress < module.endaddress)
 print(d.get_reader().read(e.ExceptionRecord.ExceptionAddress, 4).hex())
+for t in d.threads.threads:
+    # The stack that is kept begins where the registers say, inside the thread's own.
+    c = t.ContextObject
+    sp = getattr(c, 'Rsp', None) or getattr(c, 'Esp', None)
+    print(sp == t.Stack.StartOfMemoryRange, t.Stack.MemoryLocation.DataSize > 0, t.Teb != 0, t.ThreadId != 0)
+stacks = [r for r in d.memory_info.infos if any(r.BaseAddress <= t.Stack.StartOfMemoryRange < r.BaseAddress + r.RegionSize for t in d.threads.threads)]
+print([(r.State.name, r.Protect.name, r.Type.name) for r in stacks])
 ";
 
 #[test]
@@ -104,8 +115,11 @@ fn minidumps_are_read_by_others() {
         let said = String::from_utf8_lossy(&f.stdout);
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(f.code, 0, "{}", String::from_utf8_lossy(&f.stderr));
-        assert_eq!(lines[0], format!("{machine} {} 1", 0xC000_0005u32), "{said}");
+        assert_eq!(lines[0], format!("{machine} {} 2", 0xC000_0005u32), "{said}");
         assert!(lines[1].contains("traced.exe") && lines[1].contains("kernel32.dll"), "{said}");
         assert_eq!((lines[2], lines[3].len()), ("True", 8), "{said}");
+        assert_eq!(lines[4..6], ["True True True True"; 2], "{said}");
+        let stack = "('MEM_COMMIT', 'PAGE_READWRITE', 'MEM_PRIVATE')";
+        assert_eq!(lines[6], format!("[{stack}, {stack}]"), "{said}");
     }
 }

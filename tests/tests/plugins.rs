@@ -126,7 +126,8 @@ fn what_does_not_fit_is_refused_with_a_reason() {
         (library("outdated"), "belongs to another build of Transom"),
         (
             library("mismatch"),
-            "kernel32.dll!GetFileSize has the wrong signature: it has 1 parameters, the function has 2",
+            "kernel32.dll!GetFileSize has the wrong signature: its parameter 1 (file) is a 64-bit value, the function \
+             takes a pointer-sized value",
         ),
         (PathBuf::from(libc), "not a plug-in of Transom"),
         (text_file, "not a library that can be loaded"),

@@ -1,5 +1,5 @@
-//! `transom trace --modules`: calls between a program and its own DLL, on every engine. What the program does must not change, and all
-//! calls be there with arguments and results.
+//! What a trace shows of a program's own code: with `--modules` calls between a program and its own DLL, on every engine; with
+//! `--instructions` and `--memory` what the Unicorn engine executes. What the program does must not change.
 
 use std::fs;
 use std::time::Duration;
@@ -97,4 +97,90 @@ fn without_the_option_nothing_is_seen() {
     each(&[("x64-msvc", Isa::X64)], |folder, _, engine| {
         assert!(lines(&format!("{folder}/modules.exe"), engine, &["-e", "thrower!*"]).is_empty());
     });
+}
+
+/// The folders that Unicorn runs, where it is there.
+fn emulated(mut test: impl FnMut(&str, Isa)) {
+    let folders = [("x64-msvc", Isa::X64), ("x86-msvc", Isa::X86), ("arm64-msvc", Isa::Arm64)];
+    each(&folders, |folder, isa, engine| {
+        if engine == Engine::Unicorn {
+            test(folder, isa);
+        }
+    });
+}
+
+#[test]
+fn instructions() {
+    emulated(|folder, isa| {
+        let program = format!("{folder}/modules.exe");
+        let all = lines(&program, Engine::Unicorn, &["-e", "!*", "--instructions=thrower.dll!0x1000-0x103f"]);
+        let first = &all[0];
+        assert!(all.iter().all(|l| l.contains("[main] thrower.dll+0x1")), "{folder}: {first}");
+        // thrower_add(40, 2), the first function of the DLL that runs.
+        let (place, adding, result) = match isa {
+            Isa::X64 => ("thrower.dll+0x", "lea eax, [rcx+rdx]", "rax=0x2a"),
+            Isa::X86 => ("thrower.dll+0x", "add eax, [", "eax=0x2a"),
+            Isa::Arm64 => ("thrower.dll+0x", "add w0, w", "x0=0x2a"),
+        };
+        let add =
+            all[..12].iter().find(|l| l.contains(adding)).unwrap_or_else(|| panic!("{:#?}", &all[..12]));
+        assert!(add.contains(place) && add.contains(result), "{folder}: {add}");
+        let returns = all[..12].iter().find(|l| l.contains(": c3 ") || l.contains(" ret")).unwrap();
+        assert!(returns.contains("ret"), "{returns}");
+        let options =
+            ["-e", "!*", "--json", "--instructions=thrower.dll!0x1000-0x103f", "--from", "thrower.dll"];
+        let all = lines(&program, Engine::Unicorn, &options);
+        for line in all.iter().take(2000) {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            let step = &value["instruction"];
+            assert!(step["at"].as_str().unwrap().starts_with("thrower.dll+0x"), "{line}");
+            assert!(
+                !step["text"].as_str().unwrap().contains("(bad)") && step["registers"].is_object(),
+                "{line}"
+            );
+            assert!(value["tid"].as_u64().unwrap() > 0 && value["thread"] == "main", "{line}");
+        }
+    });
+}
+
+#[test]
+fn accesses() {
+    emulated(|folder, _| {
+        let program = format!("{folder}/modules.exe");
+        // The variable that the program reads, increments and reads again.
+        let all = lines(
+            &program,
+            Engine::Unicorn,
+            &["-e", "!*", "--memory", "thrower.dll", "--from", "modules.exe"],
+        );
+        let of = |kind: &str, value: &str| {
+            let tail = format!(": {value}");
+            all.iter()
+                .filter(|l| l.contains(&format!(": {kind} 4 at thrower.dll+0x")) && l.ends_with(&tail))
+                .count()
+        };
+        assert!(of("read", "0x000004d2") >= 1, "{folder}: {all:#?}");
+        assert_eq!(of("write", "0x000004d3"), 1, "{folder}: {all:#?}");
+        assert!(all.iter().all(|l| l.contains("[main] modules.exe+0x")), "{folder}: {all:#?}");
+    });
+}
+
+#[test]
+fn only_unicorn_shows_instructions() {
+    let program = root().join("sample-binaries/bin/x64-msvc/modules.exe");
+    let cases: [(&[&str], &str); 3] = [
+        (&["--instructions"], "transom: --instructions needs --engine unicorn\n"),
+        (&["--memory", "modules.exe"], "transom: --memory needs --engine unicorn\n"),
+        (
+            &["--engine", "unicorn", "--instructions", "-c"],
+            "transom: --instructions prints lines: not with -c",
+        ),
+    ];
+    for (options, said) in cases {
+        let mut command = Transom::find().unwrap().command(Engine::Native);
+        command.arg("trace").args(options).arg(&program);
+        let f = run(&mut command, b"", Duration::from_secs(60)).unwrap();
+        let stderr = String::from_utf8_lossy(&f.stderr);
+        assert!(f.code == 125 && stderr.starts_with(said), "{options:?}: {} {stderr}", f.code);
+    }
 }

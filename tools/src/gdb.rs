@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode};
 
 use transom_sdk::Machine;
 
-use crate::cli::RunOptions;
+use crate::cli::{EngineChoice, RunOptions};
 use crate::run;
 
 /// Options of `gdb`.
@@ -54,8 +54,15 @@ end
 /// Becomes GDB. Returns only if that fails.
 pub(crate) fn gdb(options: &GdbOptions) -> ExitCode {
     // In a 64-bit process GDB takes all code for 64-bit code, and the other engine's guests are data to it.
-    if let Some(machine) = run::machine(options.run.program()).filter(|m| *m != Machine::Amd64) {
-        transom_syscalls::say!("transom: GDB can debug x86-64 programs only; this is an {machine} program");
+    let other = run::machine(options.run.program()).filter(|m| *m != Machine::Amd64);
+    let emulated = options.run.engine == EngineChoice::Unicorn;
+    if other.is_some() || emulated {
+        let what =
+            other.map_or_else(|| "one in the Unicorn engine".to_owned(), |m| format!("an {m} program"));
+        transom_syscalls::say!(
+            "transom: GDB can debug x86-64 programs on the processor only, and this is {what}; see what it does with \
+             `transom trace --stack`, `transom trace --engine unicorn --instructions=PROGRAM.exe` or `transom --minidump FILE`"
+        );
         return crate::EXIT_CANNOT_RUN.into();
     }
     let error = match start(options) {

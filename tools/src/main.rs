@@ -21,6 +21,7 @@ mod output;
 mod plugins;
 mod run;
 mod shims;
+mod signature;
 mod trace;
 
 use std::ffi::OsString;

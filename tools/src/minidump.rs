@@ -1,7 +1,7 @@
 //! `--minidump`: when an exception ends the program, a file that debuggers for Windows open (documentation: minidumpapiset).
 //!
-//! It holds the system, the modules, the thread that crashed with its registers and stack, the exception, and the code around it. The
-//! program's other threads are not in it.
+//! It holds the system, the modules, all threads with their registers and stacks, what the stacks' memory is, the exception, and
+//! the code around it. Other threads are stopped while they are looked at; one that cannot be (it is about to end) is left out.
 
 use std::fs;
 use std::path::Path;
@@ -115,8 +115,8 @@ fn seconds() -> u32 {
 
 /// Size of the header, behind which the directory lies.
 const HEADER: u32 = 32;
-/// What header and directory take: room for seven streams, a multiple of 8.
-const FRONT: usize = 32 + 7 * 12 + 4;
+/// What header and directory take: room for eight streams, a multiple of 8.
+const FRONT: usize = 32 + 8 * 12;
 
 /// Writes a dump of the crash that is being reported.
 pub(crate) fn write(path: &Path, cx: &Cx, record: &Record, context: &Context) {
@@ -124,10 +124,10 @@ pub(crate) fn write(path: &Path, cx: &Cx, record: &Record, context: &Context) {
     dump.zeros(FRONT);
     system(&mut dump, cx);
     modules(&mut dump, cx);
-    let registers = dump.put(context.bytes());
-    let size = u32::try_from(context.bytes().len()).unwrap_or(0);
-    thread(&mut dump, cx, context, (size, registers));
-    exception(&mut dump, cx, record, (size, registers));
+    let crashed = thread(&mut dump, cx, cx.thread_id(), cx.teb().addr, context);
+    exception(&mut dump, cx, record, crashed.registers);
+    let all = threads(&mut dump, cx, crashed);
+    memory_info(&mut dump, cx, &all);
     dump.range(context.pc().saturating_sub(CODE), 2 * CODE);
     let memory = std::mem::take(&mut dump.memory);
     dump.stream(d::MemoryListStream, |dump| {
@@ -201,25 +201,89 @@ fn stamps(module: &Module) -> (u32, u32) {
     }
 }
 
-/// MINIDUMP_THREAD_LIST, of the one thread.
-fn thread(dump: &mut Dump, cx: &Cx, context: &Context, registers: (u32, u32)) {
+/// A thread as it lies in the file.
+struct Thread {
+    id: u32,
+    teb: u64,
+    /// Start, size, position.
+    stack: (u64, u32, u32),
+    /// Size, position.
+    registers: (u32, u32),
+}
+
+/// Puts a thread's registers and stack into the file.
+fn thread(dump: &mut Dump, cx: &Cx, id: u32, teb: u64, context: &Context) -> Thread {
+    let registers = (u32::try_from(context.bytes().len()).unwrap_or(0), dump.put(context.bytes()));
     // NT_TIB.StackBase.
     let base = if cx.is_64() {
-        mem::read::<u64>(cx.teb().addr + 8).unwrap_or(0)
+        mem::read::<u64>(teb + 8).unwrap_or(0)
     } else {
-        mem::read::<u32>(cx.teb().addr + 4).unwrap_or(0).into()
+        mem::read::<u32>(teb + 4).unwrap_or(0).into()
     };
-    let (start, size, at) = dump.range(context.sp(), base.saturating_sub(context.sp()).min(STACK));
+    let stack = dump.range(context.sp(), base.saturating_sub(context.sp()).min(STACK));
+    Thread { id, teb, stack, registers }
+}
+
+/// MINIDUMP_THREAD_LIST: the thread that crashed, then the others.
+fn threads(dump: &mut Dump, cx: &Cx, crashed: Thread) -> Vec<Thread> {
+    let mut all = vec![crashed];
+    for other in transom_syscalls::thread::list().into_iter().filter(|t| t.id() != cx.thread_id()) {
+        let looked = cx.process().with_registers(&other, |context| {
+            let teb = cx.process().teb_of(&other).unwrap_or(0);
+            Ok((thread(dump, cx, other.id(), teb, &context), None))
+        });
+        match looked {
+            Ok(thread) => all.push(thread),
+            Err(status) => log::debug!("thread {} is not in the dump: {status:?}", other.id()),
+        }
+    }
     dump.stream(d::ThreadListStream, |dump| {
-        dump.u32(1);
-        dump.u32(cx.thread_id());
-        dump.zeros(12);
-        dump.u64(cx.teb().addr);
-        dump.u64(start);
-        dump.u32(size);
-        dump.u32(at);
-        dump.u32(registers.0);
-        dump.u32(registers.1);
+        dump.u32(u32::try_from(all.len()).unwrap_or(0));
+        for thread in &all {
+            dump.u32(thread.id);
+            // Suspend count, priority class, priority.
+            dump.zeros(12);
+            dump.u64(thread.teb);
+            let (start, size, at) = thread.stack;
+            dump.u64(start);
+            dump.u32(size);
+            dump.u32(at);
+            dump.u32(thread.registers.0);
+            dump.u32(thread.registers.1);
+        }
+    });
+    all
+}
+
+/// MINIDUMP_MEMORY_INFO_LIST, of the allocations that hold the stacks.
+fn memory_info(dump: &mut Dump, cx: &Cx, threads: &[Thread]) {
+    let mut regions = Vec::new();
+    for thread in threads {
+        let Ok(first) = cx.memory().query(thread.stack.0) else { continue };
+        let mut at = first.allocation_base;
+        while let Ok(region) = cx.memory().query(at)
+            && region.allocation_base == first.allocation_base
+            && region.size > 0
+        {
+            at = region.base + region.size;
+            regions.push(region);
+        }
+    }
+    dump.stream(d::MemoryInfoListStream, |dump| {
+        dump.u32(16);
+        dump.u32(48);
+        dump.u64(regions.len() as u64);
+        for r in &regions {
+            dump.u64(r.base);
+            dump.u64(r.allocation_base);
+            dump.u32(r.allocation_protect);
+            dump.u32(0);
+            dump.u64(r.size);
+            dump.u32(r.state);
+            dump.u32(r.protect);
+            dump.u32(r.kind);
+            dump.u32(0);
+        }
     });
 }
 

@@ -5,14 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use transom_dll_shims::CATALOG;
+use transom_sdk::Target;
 use transom_sdk::catalog::Catalog;
 use transom_sdk::plugin::{self, Plugin, host};
-use transom_sdk::{Shim, Target};
-use transom_sigs::Table;
 use transom_syscalls::path::Config;
 use transom_syscalls::probe;
 
-use crate::EXIT_INTERNAL;
+use crate::{EXIT_INTERNAL, signature};
 
 /// The DLLs of a process: the built-in ones, with those of plug-ins on top.
 ///
@@ -40,39 +39,17 @@ pub(crate) fn catalog(named: &[PathBuf], root: Option<&PathBuf>) -> Result<Catal
     Ok(host::stack(plugins, CATALOG))
 }
 
-/// Refuses functions that take more or fewer parameters than the ones they stand for: their callers' stacks would not survive it
+/// Refuses functions with other parameters or results than the ones they stand for: their callers' stacks would not survive it
 /// on x86, and their arguments would be nonsense everywhere.
 fn check(plugin: &Plugin) -> Result<(), String> {
     for dll in plugin.dlls {
         for export in dll.exports.iter() {
-            let Target::Function(shim) = export.target else { continue };
-            let (has, wants) = (count(&shim), parameters(dll.name, export.name));
-            if let Some(wants) = wants.filter(|wants| *wants != has && !shim.variadic) {
-                return Err(format!(
-                    "the plug-in's {}!{} has the wrong signature: it has {has} parameters, the function has {wants}",
-                    dll.name, export.name
-                ));
+            if let Target::Function(shim) = export.target {
+                signature::check(dll.name, export.name, &shim)?;
             }
         }
     }
     Ok(())
-}
-
-/// How many parameters a shim has.
-fn count(shim: &Shim) -> usize {
-    let mut count = 0;
-    (shim.parameters)(&mut |_| count += 1);
-    count
-}
-
-/// How many parameters a function takes, by the built-in one or by Microsoft's metadata.
-fn parameters(dll: &str, name: &str) -> Option<usize> {
-    let real = CATALOG.real_name(dll);
-    match CATALOG.export(real, name.as_bytes()).map(|(d, at)| d.exports.target(at)) {
-        Some(Target::Function(shim)) => (!shim.variadic).then(|| count(&shim)),
-        Some(Target::Data(_)) => None,
-        None => Table::shared().find(real, name).filter(|f| f.dll == real).map(|f| f.parameters.len()),
-    }
 }
 
 /// The libraries in a folder, sorted by name; none if there is no such folder.

@@ -10,6 +10,7 @@
 //! | `registers` | the instance's register file, read in place |
 //! | `isa`, `arm64`, `x86`, `x87` | what differs between machines |
 //! | `baton` | one guest thread at a time: who runs, preemption |
+//! | `observe` | instructions and accesses, for a tracer |
 //! | `suspend` | threads that others stop and look at |
 //! | `services` | what the program does for this library |
 //! | `changes` | mapping and code changes on their way to the instances |
@@ -74,6 +75,7 @@ mod arm64;
 mod baton;
 mod changes;
 mod isa;
+mod observe;
 mod registers;
 mod run;
 mod services;

@@ -71,6 +71,8 @@ pub(crate) struct Vm {
     pub depth: Cell<u32>,
     /// The access that the TLB hook refused last.
     pub refused: Cell<Refused>,
+    /// The instruction that is being executed, if there is an observer.
+    pub pc: Cell<u64>,
     /// Changes of memory that were taken into account.
     seen: Cell<u64>,
     /// Pages that may be in the TLB, and pages from which code may have been translated.
@@ -124,6 +126,7 @@ impl Vm {
             stop: RefCell::new(Stop::None),
             depth: Cell::new(0),
             refused: Cell::new(Refused { access: Access::Read, in_page: false }),
+            pc: Cell::new(0),
             seen: Cell::new(shared.changes.count()),
             cached: UnsafeCell::default(),
             translated: UnsafeCell::default(),
@@ -132,10 +135,13 @@ impl Vm {
         }));
         vm.hook(HookType::INTR, crate::run::interrupt::<I> as *mut c_void)?;
         vm.hook(HookType::TLB_FILL, fill_tlb as *mut c_void)?;
+        if let Some(observer) = host.observer() {
+            crate::observe::install::<I>(vm, observer)?;
+        }
         Ok(vm)
     }
 
-    fn hook(&'static self, kind: HookType, function: *mut c_void) -> Result<(), String> {
+    pub(crate) fn hook(&'static self, kind: HookType, function: *mut c_void) -> Result<(), String> {
         let mut handle = 0;
         let this: *const Self = self;
         // SAFETY: the function has the signature of its kind of hook; the range 1..0 means everywhere.

@@ -155,7 +155,7 @@ fn descriptor(
             }
             fn parameters(each: &mut dyn FnMut(::transom_sdk::Parameter)) {
                 let _ = &each;
-                #(each(::transom_sdk::Parameter { name: #names, show: <#types as ::transom_sdk::Arg>::show });)*
+                #(each(::transom_sdk::Parameter { name: #names, kind: <#types as ::transom_sdk::Arg>::KIND, show: <#types as ::transom_sdk::Arg>::show });)*
             }
             ::transom_sdk::Shim {
                 name: #text,

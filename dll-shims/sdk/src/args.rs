@@ -176,6 +176,9 @@ impl<'a> Args<'a> {
 
 /// A type that a parameter of a shim can have.
 pub trait Arg: Sized {
+    /// How it travels.
+    const KIND: Kind;
+
     /// Takes the next argument.
     fn fetch(args: &mut Args<'_>) -> Self;
 
@@ -186,9 +189,60 @@ pub trait Arg: Sized {
     fn show(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result;
 }
 
+/// How an argument travels, and which text it points at: what a caller and a function must agree on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An integer of at most 32 bits.
+    Word32,
+    /// An integer of 64 bits, also for 32-bit guests.
+    Word64,
+    /// As wide as a pointer.
+    Pointer,
+    /// A `float`.
+    Single,
+    /// A `double`.
+    Double,
+    /// A pointer to text: UTF-16, except in the A form of a function that has both.
+    Wide,
+    /// A pointer to text in bytes.
+    Narrow,
+    /// A structure by value, a variable number of arguments: nothing to compare.
+    Other,
+}
+
+impl Kind {
+    /// Whether a function with this kind of parameter can take what is passed for the other: text may be taken as a mere pointer.
+    #[must_use]
+    pub fn agrees(self, other: Self) -> bool {
+        let is_text = |kind| matches!(kind, Self::Wide | Self::Narrow);
+        match (self, other) {
+            (Self::Other, _) | (_, Self::Other) => true,
+            (a, Self::Pointer) if is_text(a) => true,
+            (Self::Pointer, b) if is_text(b) => true,
+            (a, b) => a == b,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Word32 => "a 32-bit value",
+            Self::Word64 => "a 64-bit value",
+            Self::Pointer => "a pointer-sized value",
+            Self::Single => "a float",
+            Self::Double => "a double",
+            Self::Wide => "a wide string",
+            Self::Narrow => "a narrow string",
+            Self::Other => "something else",
+        })
+    }
+}
+
 macro_rules! integers {
     ($($t:ty => $get:ident),*) => {$(
         impl Arg for $t {
+            const KIND: Kind = integer_kind(stringify!($get));
             #[inline]
             #[allow(clippy::cast_possible_truncation, clippy::cast_lossless, reason = "the argument has this width")]
             fn fetch(args: &mut Args<'_>) -> Self {
@@ -203,6 +257,15 @@ macro_rules! integers {
         }
     )*};
 }
+/// The kind that a method of [`Args`] fetches.
+const fn integer_kind(getter: &str) -> Kind {
+    match getter.as_bytes() {
+        b"word32" => Kind::Word32,
+        b"word64" => Kind::Word64,
+        _ => Kind::Pointer,
+    }
+}
+
 integers!(u8 => word32, i8 => word32, u16 => word32, i16 => word32, u32 => word32, i32 => word32,
           u64 => word64, i64 => word64, usize => pointer, isize => signed);
 
@@ -211,6 +274,7 @@ integers!(u8 => word32, i8 => word32, u16 => word32, i16 => word32, u32 => word3
 pub struct ByValue<T>(pub T);
 
 impl<T: GuestData> Arg for ByValue<T> {
+    const KIND: Kind = Kind::Other;
     fn fetch(args: &mut Args<'_>) -> Self {
         let wide = args.machine().is_64();
         let size = T::SIZE[usize::from(wide)];
@@ -262,6 +326,7 @@ impl Hidden {
 }
 
 impl Arg for Hidden {
+    const KIND: Kind = Kind::Other;
     fn fetch(args: &mut Args<'_>) -> Self {
         // ARM64 returns structures of up to 16 bytes in registers.
         Self((args.machine() != Machine::Arm64).then(|| args.pointer()))
@@ -275,6 +340,7 @@ impl Arg for Hidden {
 }
 
 impl Arg for bool {
+    const KIND: Kind = Kind::Word32;
     fn fetch(args: &mut Args<'_>) -> Self {
         args.word32() != 0
     }
@@ -284,6 +350,7 @@ impl Arg for bool {
 }
 
 impl Arg for f64 {
+    const KIND: Kind = Kind::Double;
     fn fetch(args: &mut Args<'_>) -> Self {
         Self::from_bits(args.float_bits(false))
     }
@@ -293,6 +360,7 @@ impl Arg for f64 {
 }
 
 impl Arg for f32 {
+    const KIND: Kind = Kind::Single;
     #[expect(clippy::cast_possible_truncation, reason = "the argument is 32 bits wide")]
     fn fetch(args: &mut Args<'_>) -> Self {
         Self::from_bits(args.float_bits(true) as u32)
@@ -303,6 +371,7 @@ impl Arg for f32 {
 }
 
 impl Arg for Handle {
+    const KIND: Kind = Kind::Pointer;
     #[inline]
     fn fetch(args: &mut Args<'_>) -> Self {
         Self(args.signed())
@@ -320,6 +389,7 @@ fn show_pointer(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
 }
 
 impl Arg for Func {
+    const KIND: Kind = Kind::Pointer;
     fn fetch(args: &mut Args<'_>) -> Self {
         Self(args.pointer())
     }
@@ -337,6 +407,7 @@ impl Arg for Func {
 macro_rules! pointers {
     ($($t:ident => $make:expr),*) => {$(
         impl<T> Arg for $t<T> {
+            const KIND: Kind = Kind::Pointer;
             #[inline]
             fn fetch(args: &mut Args<'_>) -> Self {
                 $make(Ptr::new(args.pointer()))
@@ -346,6 +417,7 @@ macro_rules! pointers {
             }
         }
         impl<T> Arg for Option<$t<T>> {
+            const KIND: Kind = Kind::Pointer;
             #[inline]
             fn fetch(args: &mut Args<'_>) -> Self {
                 let ptr = Ptr::new(args.pointer());
@@ -416,6 +488,7 @@ impl VarArgs {
 }
 
 impl Arg for VarArgs {
+    const KIND: Kind = Kind::Other;
     fn fetch(args: &mut Args<'_>) -> Self {
         args.rest()
     }
@@ -440,6 +513,7 @@ impl VaList {
 }
 
 impl Arg for VaList {
+    const KIND: Kind = Kind::Pointer;
     fn fetch(args: &mut Args<'_>) -> Self {
         Self { machine: args.machine(), addr: args.pointer() }
     }

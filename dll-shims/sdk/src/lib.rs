@@ -72,7 +72,7 @@ mod text;
 mod thread;
 mod trace;
 
-pub use args::{Arg, Args, ByValue, Hidden, VaList, VarArgs};
+pub use args::{Arg, Args, ByValue, Hidden, Kind, VaList, VarArgs};
 pub use boot::ProgramInfo;
 pub use cx::{Cx, enter};
 pub use data::{GuestData, Layout, layout};

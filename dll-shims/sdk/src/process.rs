@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use transom_cpu::block::ThreadBlock;
 use transom_cpu::context::Context;
-use transom_cpu::engine::{Access, Engine, Fault, Host, Permissions};
+use transom_cpu::engine::{Access, Engine, Fault, Host, Observer, Permissions};
 use transom_cpu::frame::Frame;
 use transom_cpu::machine::Machine;
 use transom_cpu::mem;
@@ -366,6 +366,12 @@ impl Process {
         self.tracer.get().map(|t| &**t)
     }
 
+    /// Whether this is the process heap's handle, if anybody has asked for that yet.
+    #[must_use]
+    pub fn is_process_heap(&self, handle: u64) -> bool {
+        self.heap_handle.get() == Some(&handle)
+    }
+
     /// The function that an address stands for: another address if calls between modules are traced, and it was bound so.
     #[must_use]
     pub fn relayed(&self, address: u64) -> u64 {
@@ -573,5 +579,11 @@ impl Host for Process {
 
     fn thunks(&self) -> &ThunkTable {
         &self.thunks
+    }
+
+    fn observer(&self) -> Option<&'static dyn Observer> {
+        // SAFETY: as in `builtin`.
+        let this: &'static Self = unsafe { &*core::ptr::from_ref(self) };
+        this.tracer()?.observer()
     }
 }

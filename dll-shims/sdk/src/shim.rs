@@ -11,7 +11,7 @@ use core::fmt;
 use transom_cpu::leaf::LeafFn;
 use transom_cpu::thunk::HostEntry;
 
-use crate::args::Args;
+use crate::args::{Args, Kind};
 use crate::cx::Cx;
 use crate::ret::Shape;
 
@@ -20,6 +20,8 @@ use crate::ret::Shape;
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
+    /// How it travels.
+    pub kind: Kind,
     /// Fetches it and prints it for a trace.
     pub show: fn(&mut Args<'_>, &mut dyn fmt::Write) -> fmt::Result,
 }

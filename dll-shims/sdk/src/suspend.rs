@@ -52,6 +52,14 @@ impl Process {
         controls.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&thread_id);
     }
 
+    /// Address of the TEB of a thread that is suspended; `None` if it is not attached.
+    #[must_use]
+    pub fn teb_of(&self, thread: &ThreadObject) -> Option<u64> {
+        let block = core::ptr::with_exposed_provenance::<ThreadBlock>(self.attached(thread)?.block);
+        // SAFETY: the block of a thread that is attached, and stays so while it is suspended.
+        Some(unsafe { (*block).teb })
+    }
+
     /// Suspends a thread: it executes no guest instruction until it was resumed as often. Returns the count before.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use core::fmt;
 
 use transom_cpu::mem::{self, BadAddress};
 
-use crate::args::{Arg, Args};
+use crate::args::{Arg, Args, Kind};
 
 /// The longest string that is read from a guest, in characters.
 const MAX_TEXT: usize = 1 << 26;
@@ -104,6 +104,7 @@ fn show_wide(text: &[u16], out: &mut dyn fmt::Write) -> fmt::Result {
 }
 
 impl Arg for WStr {
+    const KIND: Kind = Kind::Wide;
     fn fetch(args: &mut Args<'_>) -> Self {
         Self { addr: args.pointer(), ansi: args.ansi() }
     }
@@ -120,6 +121,7 @@ impl Arg for WStr {
 }
 
 impl Arg for Option<WStr> {
+    const KIND: Kind = Kind::Wide;
     fn fetch(args: &mut Args<'_>) -> Self {
         let text = WStr::fetch(args);
         (text.addr != 0).then_some(text)
@@ -157,6 +159,8 @@ impl From<WStr> for NameStr {
 }
 
 impl Arg for NameStr {
+    const KIND: Kind = Kind::Wide;
+
     fn fetch(args: &mut Args<'_>) -> Self {
         Self(WStr::fetch(args))
     }
@@ -208,6 +212,7 @@ impl AStr {
 }
 
 impl Arg for AStr {
+    const KIND: Kind = Kind::Narrow;
     fn fetch(args: &mut Args<'_>) -> Self {
         Self { addr: args.pointer() }
     }
@@ -223,6 +228,7 @@ impl Arg for AStr {
 }
 
 impl Arg for Option<AStr> {
+    const KIND: Kind = Kind::Narrow;
     fn fetch(args: &mut Args<'_>) -> Self {
         let text = AStr::fetch(args);
         (text.addr != 0).then_some(text)
@@ -307,6 +313,7 @@ impl TextOut {
 }
 
 impl Arg for TextOut {
+    const KIND: Kind = Kind::Wide;
     fn fetch(args: &mut Args<'_>) -> Self {
         Self { addr: args.pointer(), ansi: args.ansi() }
     }

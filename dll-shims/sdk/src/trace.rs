@@ -11,6 +11,7 @@ use core::fmt;
 use std::sync::OnceLock;
 
 use transom_cpu::block::ThreadBlock;
+use transom_cpu::engine::Observer;
 use transom_cpu::frame::Frame;
 use transom_cpu::thunk::{Bound, HostEntry};
 
@@ -61,6 +62,11 @@ impl fmt::Debug for Callee {
 pub trait Tracer: Send + Sync {
     /// Whether calls of this function are to be seen. Asked once, when the function is bound.
     fn wants(&self, dll: &str, name: &str) -> bool;
+
+    /// Who sees instructions and accesses, if anybody does.
+    fn observer(&self) -> Option<&dyn Observer> {
+        None
+    }
 
     /// Whether calls between the guest's own modules are to be seen.
     fn wants_modules(&self) -> bool {

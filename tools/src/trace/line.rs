@@ -23,13 +23,25 @@ pub(super) fn duration(out: &mut String, ns: u64) {
 }
 
 fn head(out: &mut String, event: &Event, with_process: bool) {
-    let _ = write!(out, "{}.{:03} ms ", event.start / 1_000_000, event.start / 1_000 % 1_000);
+    head_of(out, event.start, event.process, &event.thread_name, event.depth, with_process);
+}
+
+/// What every line begins with.
+pub(super) fn head_of(
+    out: &mut String,
+    start: u64,
+    process: u32,
+    thread: &str,
+    depth: u32,
+    with_process: bool,
+) {
+    let _ = write!(out, "{}.{:03} ms ", start / 1_000_000, start / 1_000 % 1_000);
     if with_process {
-        let _ = write!(out, "[{}/{}] ", event.process, event.thread_name);
+        let _ = write!(out, "[{process}/{thread}] ");
     } else {
-        let _ = write!(out, "[{}] ", event.thread_name);
+        let _ = write!(out, "[{thread}] ");
     }
-    for _ in 0..event.depth.min(16) {
+    for _ in 0..depth.min(16) {
         out.push_str("  ");
     }
 }

@@ -7,6 +7,7 @@
 
 mod address;
 mod chrome;
+mod disassemble;
 mod event;
 mod filter;
 mod guest;
@@ -22,6 +23,7 @@ mod sets;
 mod settings;
 mod show;
 mod spool;
+mod steps;
 mod structure;
 mod summary;
 mod text;
@@ -35,6 +37,7 @@ use std::process::ExitCode;
 use transom_sdk::Process;
 
 pub(crate) use options::TraceOptions;
+pub(crate) use plan::{Passing, passing};
 pub(crate) use settings::Trace;
 
 use event::Event;

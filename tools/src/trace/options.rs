@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use super::event::Event;
 use super::filter::{self, Filter};
 use super::settings::{Form, Settings};
+use super::steps::Range;
 use super::{chrome, recorder, report, summary};
-use crate::cli::RunOptions;
+use crate::cli::{EngineChoice, RunOptions};
+use transom_sdk::Machine;
 
 /// What the trace becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +57,13 @@ pub(crate) struct TraceOptions {
     /// Trace calls between the program's own modules too, by their exports
     #[arg(long)]
     modules: bool,
+    /// Trace instructions, all or those in a range of addresses (`prog.exe`, `prog.exe!0x1000-0x1fff`, `0x140001000+64`);
+    /// needs the Unicorn engine
+    #[arg(long, value_name = "RANGE", num_args = 0..=1, require_equals = true, default_missing_value = "", value_parser = Range::parse)]
+    instructions: Option<Range>,
+    /// Trace reads and writes of a range of addresses; needs the Unicorn engine
+    #[arg(long, value_name = "RANGE", value_parser = Range::parse)]
+    memory: Option<Range>,
     /// Print where each call was made from
     #[arg(long)]
     stack: bool,
@@ -109,8 +118,11 @@ impl TraceOptions {
             Output::Lines => Form::Text,
             _ => Form::Records,
         };
+        self.check_steps(form)?;
         Ok(Settings {
             form,
+            instructions: self.instructions.clone(),
+            memory: self.memory.clone(),
             filter: Filter::new(&self.filter)?,
             from: self.from.clone(),
             thread: self.thread.clone(),
@@ -123,6 +135,21 @@ impl TraceOptions {
             strings: self.strings,
             origin: recorder::clock(),
         })
+    }
+
+    /// Instructions and accesses are to be had of one engine only, and as lines.
+    fn check_steps(&self, form: Form) -> Result<(), String> {
+        let option = match (&self.instructions, &self.memory) {
+            (Some(_), _) => "--instructions",
+            (None, Some(_)) => "--memory",
+            (None, None) => return Ok(()),
+        };
+        if form == Form::Records {
+            return Err(format!("{option} prints lines: not with -c, --trace-event or --report"));
+        }
+        let emulated = self.run.engine == EngineChoice::Unicorn
+            || crate::run::machine(self.run.program()) == Some(Machine::Arm64);
+        if emulated { Ok(()) } else { Err(format!("{option} needs --engine unicorn")) }
     }
 
     /// Writes what is made of the whole trace.

@@ -13,7 +13,7 @@ use super::value::is_handle;
 
 /// How an argument travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Passing {
+pub(crate) enum Passing {
     /// In at most 32 bits.
     Word32,
     /// In 64 bits.
@@ -179,7 +179,8 @@ fn minus_one(name: &str) -> bool {
         )
 }
 
-fn passing(table: &Table, ty: TypeId, machine: Machine) -> Passing {
+/// How a type travels.
+pub(crate) fn passing(table: &Table, ty: TypeId, machine: Machine) -> Passing {
     let wide = machine.is_64();
     match table.ty(ty) {
         Type::Primitive(Primitive::F32) => Passing::Single,

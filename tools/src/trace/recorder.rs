@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use transom_cpu::engine::Observer;
 use transom_cpu::relay;
 use transom_sdk::{Args, Callee, Cx, Frame, Tracer, mem};
 use transom_sigs::{Table, Type};
@@ -28,8 +29,8 @@ const WORDS: usize = 4;
 
 /// Writes what it sees to a spool.
 pub(super) struct Recorder {
-    settings: Settings,
-    spool: Spool,
+    pub(super) settings: Settings,
+    pub(super) spool: Spool,
     table: &'static Table,
     handles: Handles,
     /// Rises when a thread may have got another name.
@@ -68,7 +69,7 @@ thread_local! {
     static THREAD: RefCell<Thread> = RefCell::default();
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: fills the structure.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
@@ -179,6 +180,23 @@ impl Recorder {
         } else {
             format!("T{}", cx.thread_id())
         };
+    }
+
+    /// A time since the trace began.
+    pub(super) fn since_start(&self, time: u64) -> u64 {
+        time.saturating_sub(self.settings.origin)
+    }
+
+    /// The calling thread's name.
+    pub(super) fn thread_name(&self) -> String {
+        let name = |cx: &Cx| {
+            THREAD.try_with(|thread| {
+                let Ok(mut thread) = thread.try_borrow_mut() else { return String::new() };
+                self.name_thread(&mut thread, cx);
+                thread.name.clone()
+            })
+        };
+        Cx::with_current(name).and_then(Result::ok).unwrap_or_default()
     }
 
     fn comes_from(&self, cx: &Cx, frame: &Frame) -> bool {
@@ -296,6 +314,7 @@ impl Tracer for Recorder {
     }
 
     fn before(&self, cx: &Cx, frame: &mut Frame, callee: &'static Callee) -> u64 {
+        self.finish_step(None);
         if !self.comes_from(cx, frame) {
             return 0;
         }
@@ -391,7 +410,13 @@ impl Tracer for Recorder {
         let _ = THREAD.try_with(finish);
     }
 
+    fn observer(&self) -> Option<&dyn Observer> {
+        let wanted = self.settings.instructions.is_some() || self.settings.memory.is_some();
+        wanted.then_some(self as &dyn Observer)
+    }
+
     fn end(&self, _code: u32) {
+        self.finish_step(None);
         let _ = THREAD.try_with(|thread| {
             if let Ok(mut thread) = thread.try_borrow_mut() {
                 self.abandon(&mut thread, 0, |_| true);

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::filter::Filter;
+use super::steps::Range;
 
 /// What is written while the program runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub(super) struct Settings {
     /// Whether calls between the program's own modules are traced.
     pub(super) modules: bool,
     pub(super) expand: bool,
+    /// Where instructions are traced, if they are (Unicorn only).
+    pub(super) instructions: Option<Range>,
+    /// Where accesses to memory are traced, if they are (Unicorn only).
+    pub(super) memory: Option<Range>,
     /// Characters shown of a string.
     pub(super) strings: usize,
     /// When the trace began, on the monotonic clock, in nanoseconds.
@@ -72,6 +77,8 @@ impl Trace {
             s.origin.to_string(),
             s.from.clone().unwrap_or_default(),
             s.thread.clone().unwrap_or_default(),
+            s.instructions.as_ref().map(|r| format!("={}", r.text())).unwrap_or_default(),
+            s.memory.as_ref().map(|r| format!("={}", r.text())).unwrap_or_default(),
             self.paths.0.clone(),
             self.paths.1.clone().unwrap_or_default(),
             s.filter.words().join(","),
@@ -82,7 +89,9 @@ impl Trace {
     /// What [`Trace::to_word`] made; `None` if that is not what it is.
     pub(crate) fn of_word(word: &OsStr) -> Option<Self> {
         let fields: Vec<&str> = word.to_str()?.split(SEPARATOR).collect();
-        let [form, flags, slower, strings, origin, from, thread, file, control, filter] = fields[..] else {
+        let [form, flags, slower, strings, origin, from, thread, instructions, memory, file, control, filter] =
+            fields[..]
+        else {
             return None;
         };
         let form = match form {
@@ -92,8 +101,14 @@ impl Trace {
             _ => return None,
         };
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let range = |text: &str| match text.strip_prefix('=') {
+            Some(range) => Range::parse(range).ok().map(Some),
+            None => Some(None),
+        };
         let settings = Settings {
             form,
+            instructions: range(instructions)?,
+            memory: range(memory)?,
             filter: Filter::new(&[filter.to_owned()]).ok()?,
             from: some(from),
             thread: some(thread),
@@ -126,6 +141,8 @@ mod tests {
             follow: true,
             stack: false,
             modules: true,
+            instructions: Some(Range::parse("").expect("everything")),
+            memory: None,
             expand: true,
             strings: 32,
             origin: 77,

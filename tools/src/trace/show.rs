@@ -38,6 +38,10 @@ fn is_bytes(table: &Table, ty: TypeId) -> bool {
     matches!(table.ty(ty), Type::Primitive(Primitive::Void | Primitive::U8 | Primitive::I8))
 }
 
+fn is_structure(table: &Table, ty: TypeId) -> bool {
+    matches!(table.ty(ty), Type::Struct(_))
+}
+
 /// The target of a pointer type, also of `PVOID` and the like.
 fn target(table: &Table, ty: TypeId) -> Option<TypeId> {
     match table.ty(ty) {
@@ -75,7 +79,10 @@ pub(super) fn before(
     let Some(to) = target(values.table, parameter.ty) else {
         return by_value(values, parameter, raw, out);
     };
-    if is_out(parameter) || raw == 0 || !(parameter.is(flags::PARAM_IN) || parameter.is(flags::PARAM_CONST)) {
+    let read = parameter.is(flags::PARAM_IN) || parameter.is(flags::PARAM_CONST);
+    // What it both reads and fills is shown as it was if the call fails; bytes and counts say nothing before it.
+    let in_out = is_out(parameter) && !is_structure(values.table, to);
+    if raw == 0 || !read || in_out {
         return pointer(out, raw);
     }
     let count = values.extent(parameter.extent, words, &plan.types);
@@ -178,6 +185,10 @@ fn by_value(values: &Values<'_>, parameter: &Parameter, raw: u64, out: &mut Stri
     match table.ty(parameter.ty) {
         Type::Typedef(def) if def.name == "HANDLE" => {
             let low = low32(raw);
+            // A heap's handle is its address.
+            if parameter.name == "hHeap" && is_process_heap(raw) {
+                return out.push_str("GetProcessHeap()");
+            }
             if low == u32::MAX && parameter.name.contains("Process") {
                 return out.push_str("GetCurrentProcess()");
             }
@@ -207,6 +218,10 @@ fn by_value(values: &Values<'_>, parameter: &Parameter, raw: u64, out: &mut Stri
         }
         _ => values.value(out, parameter.ty, raw, 0),
     }
+}
+
+fn is_process_heap(handle: u64) -> bool {
+    Cx::with_current(|cx| cx.process().is_process_heap(handle)).unwrap_or(false)
 }
 
 /// Prints an argument that the function has filled.

@@ -260,6 +260,7 @@ struct EnumCallback {
 }
 
 impl transom_sdk::Arg for EnumCallback {
+    const KIND: transom_sdk::Kind = transom_sdk::Kind::Pointer;
     fn fetch(args: &mut transom_sdk::Args<'_>) -> Self {
         Self { at: Func::fetch(args), ansi: args.ansi() }
     }

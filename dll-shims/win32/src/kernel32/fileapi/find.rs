@@ -32,6 +32,7 @@ struct FindDataOut {
 }
 
 impl Arg for FindDataOut {
+    const KIND: transom_sdk::Kind = transom_sdk::Kind::Pointer;
     fn fetch(args: &mut Args<'_>) -> Self {
         Self { addr: args.pointer(), ansi: args.ansi() }
     }
