@@ -57,6 +57,12 @@ static void notifications(void)
     CHECK("no folder", FindFirstChangeNotificationW(L"C:\\no such", FALSE, FILE_NOTIFY_CHANGE_FILE_NAME) == INVALID_HANDLE_VALUE);
 }
 
+static int told;
+static void CALLBACK changed(DWORD error, DWORD bytes, OVERLAPPED *overlapped)
+{
+    told += error == ERROR_SUCCESS && bytes == 12 + 2 * 7 && (uintptr_t)overlapped->hEvent == 0x123456;
+}
+
 static void changes(void)
 {
     union { FILE_NOTIFY_INFORMATION record; BYTE bytes[1024]; } buffer;
@@ -80,6 +86,14 @@ static void changes(void)
     CHECK("CancelIoEx", CancelIoEx(directory, &overlapped));
     CHECK_ERR("cancelled", GetOverlappedResult(directory, &overlapped, &done, TRUE), ERROR_OPERATION_ABORTED);
     CloseHandle(overlapped.hEvent);
+    /* With a routine the event is the program's, which may keep a pointer there. */
+    overlapped.hEvent = (HANDLE)(uintptr_t)0x123456;
+    CHECK("request with a routine", ReadDirectoryChangesW(directory, &buffer, sizeof buffer, TRUE, FILE_NOTIFY_CHANGE_FILE_NAME,
+                                                          NULL, &overlapped, changed));
+    make(L"routine");
+    CHECK_INT("an alertable wait ends with it", SleepEx(10000, TRUE), WAIT_IO_COMPLETION);
+    CHECK_INT("it was called once", told, 1);
+    DeleteFileW(in_folder(L"routine"));
     CloseHandle(directory);
 
     again = open_folder(FILE_FLAG_OVERLAPPED);

@@ -51,22 +51,10 @@ pub(crate) fn run(
     sender: Sender,
     start: impl FnOnce(Ended) -> Option<Result<Done, Status>>,
 ) -> Win32<Done> {
-    let data = at.read(cx).ws()?;
     let notice = if routine.is_null() {
-        Notice::of(cx, Arc::clone(file), at, &data)?
+        Notice::of(cx, Arc::clone(file), at, &at.read(cx).ws()?)?
     } else {
-        let me = transom_syscalls::thread::current().to_arc();
-        // The event is the program's to use as it likes, says the documentation.
-        let routine = Some(Routine::Winsock(me, routine));
-        Notice {
-            file: Arc::clone(file),
-            words: at.addr(),
-            wide: cx.is_64(),
-            event: None,
-            context: 0,
-            routine,
-            pended: false,
-        }
+        Notice::with_routine(cx, Arc::clone(file), at, |me| Routine::Winsock(me, routine))
     };
     notice.arm().ws()?;
     let files = cx.files();

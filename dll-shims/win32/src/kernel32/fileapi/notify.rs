@@ -86,13 +86,12 @@ fn ReadDirectoryChangesW(
         }
         return Ok(());
     }
-    let data = overlapped.read(cx)?;
-    let mut notice = Notice::of(cx, file.clone(), overlapped, &data)?.later();
-    if !routine.is_null() {
-        let me = transom_syscalls::thread::current().to_arc();
-        notice = Notice { event: None, context: 0, routine: Some(Routine::Win32(me, routine)), ..notice };
-    }
-    Ok(begin(&file, notice, records, watch)?)
+    let notice = if routine.is_null() {
+        Notice::of(cx, file.clone(), overlapped, &overlapped.read(cx)?)?
+    } else {
+        Notice::with_routine(cx, file.clone(), overlapped, |me| Routine::Win32(me, routine))
+    };
+    Ok(begin(&file, notice.later(), records, watch)?)
 }
 
 /// A request that is waited for; how many bytes were written, 0 if changes were lost.

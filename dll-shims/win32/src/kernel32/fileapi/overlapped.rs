@@ -49,6 +49,17 @@ impl Notice {
         Ok(Self { file, words: at.addr(), wide: cx.is_64(), event, context, routine: None, pended: false })
     }
 
+    /// For an OVERLAPPED whose end a routine is told: its event is the program's to use as it likes, says the documentation.
+    pub(crate) fn with_routine(
+        cx: &Cx,
+        file: Arc<FileObject>,
+        at: Ptr<Overlapped>,
+        routine: impl FnOnce(Arc<ThreadObject>) -> Routine,
+    ) -> Self {
+        let routine = Some(routine(transom_syscalls::thread::current().to_arc()));
+        Self { file, words: at.addr(), wide: cx.is_64(), event: None, context: 0, routine, pended: false }
+    }
+
     /// Notes that the operation has begun.
     pub(crate) fn arm(&self) -> Result<(), Status> {
         let event = self.event.as_deref().map(|e| e as &dyn Object);
@@ -268,17 +279,7 @@ fn with_routine(
     if data.is_none() {
         return Err(WinError::Code(f::ERROR_INVALID_PARAMETER));
     }
-    // The event is the program's to use as it likes, says the documentation.
-    let me = transom_syscalls::thread::current().to_arc();
-    let notice = Notice {
-        file: Arc::clone(&file),
-        words: at.addr(),
-        wide: cx.is_64(),
-        event: None,
-        context: 0,
-        routine: Some(Routine::Win32(me, routine)),
-        pended: false,
-    };
+    let notice = Notice::with_routine(cx, Arc::clone(&file), at, |me| Routine::Win32(me, routine));
     if file.may_pend() {
         begin(notice, operation)?;
         return Ok(());
