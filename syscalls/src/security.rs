@@ -5,14 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::Metadata;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use windows_sys::Win32::Security::{SE_PRIVILEGE_ENABLED, SE_PRIVILEGE_ENABLED_BY_DEFAULT};
-
-use windows_sys::Win32::System::SystemServices::SID_MAX_SUB_AUTHORITIES;
+use windows_sys::Win32::Storage::FileSystem as fs;
+use windows_sys::Win32::System::SystemServices::{DOMAIN_GROUP_RID_USERS, SID_MAX_SUB_AUTHORITIES};
 
 use crate::object::{Kind, Object};
+use crate::status::Result;
 use crate::sysinfo;
 
 /// A security identifier.
@@ -25,6 +29,8 @@ pub struct Sid {
 }
 
 const NT_AUTHORITY: u64 = 5;
+/// The authority of Linux users and groups that have no Windows account, as Samba gives it.
+const UNIX_AUTHORITY: u64 = 22;
 
 impl Sid {
     /// From its parts.
@@ -106,12 +112,98 @@ impl Sid {
         Self::of_uid(nix::unistd::geteuid().as_raw())
     }
 
-    /// The owner of a host file, if it can be told.
+    /// A Linux group of this machine: the user's own is the group that Windows gives to those who have no other, others are
+    /// written as Samba shows them.
     #[must_use]
-    pub fn owner_of(path: &std::path::Path) -> Option<Self> {
-        std::fs::symlink_metadata(path).ok().map(|meta| Self::of_uid(meta.uid()))
+    pub fn of_gid(gid: u32) -> Self {
+        if gid == nix::unistd::getegid().as_raw() {
+            let mut sid = Self::machine();
+            sid.sub.push(DOMAIN_GROUP_RID_USERS.cast_unsigned());
+            return sid;
+        }
+        Self::new(UNIX_AUTHORITY, &[2, gid])
     }
 }
+
+/// The group of files that the user makes.
+#[must_use]
+pub fn user_group() -> Sid {
+    Sid::of_gid(nix::unistd::getegid().as_raw())
+}
+
+/// Whose a file is and who may do what with it: a file's mode, as an access control list would say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileSecurity {
+    /// The owner.
+    pub owner: Sid,
+    /// The group.
+    pub group: Sid,
+    /// What is allowed (`FILE_*` and standard rights), to whom. What nobody is allowed is denied.
+    pub allowed: Vec<(Sid, u32)>,
+}
+
+impl FileSecurity {
+    /// Of a host file; of a link, not what it leads to.
+    ///
+    /// # Errors
+    /// Those of looking the file up.
+    pub fn of_path(path: &Path) -> Result<Self> {
+        Ok(Self::of(&std::fs::symlink_metadata(path)?))
+    }
+
+    /// Of an open file.
+    ///
+    /// # Errors
+    /// Those of asking for its metadata.
+    pub fn of_file(file: BorrowedFd<'_>) -> Result<Self> {
+        let owned = file.try_clone_to_owned()?;
+        Ok(Self::of(&std::fs::File::from(owned).metadata()?))
+    }
+
+    fn of(meta: &Metadata) -> Self {
+        let (owner, group, mode) = (Sid::of_uid(meta.uid()), Sid::of_gid(meta.gid()), meta.mode());
+        let sticky = mode & libc::S_ISVTX != 0;
+        let rights = |bits: u32| {
+            let mut rights = 0;
+            if bits & 4 != 0 {
+                rights |= fs::FILE_GENERIC_READ;
+            }
+            if bits & 2 != 0 {
+                rights |= fs::FILE_GENERIC_WRITE;
+            }
+            if bits & 1 != 0 {
+                rights |= fs::FILE_GENERIC_EXECUTE;
+            }
+            // Who may change a folder may delete what is in it, unless the folder is sticky.
+            if bits & 2 != 0 && meta.is_dir() && !sticky {
+                rights |= fs::FILE_DELETE_CHILD;
+            }
+            rights
+        };
+        // An owner changes the mode, and so gets every right that is not there yet.
+        let own = if mode & 0o700 == 0o700 { fs::FILE_ALL_ACCESS } else { rights(mode >> 6) | OF_OWNERS };
+        let mut allowed = vec![(owner.clone(), own)];
+        let user = Sid::user();
+        if nix::unistd::geteuid().is_root() && user != owner {
+            allowed.push((user, fs::FILE_ALL_ACCESS));
+        }
+        for (sid, bits) in [(group.clone(), mode >> 3), (Sid::everyone(), mode)] {
+            if rights(bits) != 0 {
+                allowed.push((sid, rights(bits)));
+            }
+        }
+        Self { owner, group, allowed }
+    }
+}
+
+/// What the owner of a file may do whatever its mode is.
+const OF_OWNERS: u32 = fs::DELETE
+    | fs::READ_CONTROL
+    | fs::WRITE_DAC
+    | fs::WRITE_OWNER
+    | fs::SYNCHRONIZE
+    | fs::FILE_READ_ATTRIBUTES
+    | fs::FILE_WRITE_ATTRIBUTES;
 
 impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

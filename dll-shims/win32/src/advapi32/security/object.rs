@@ -1,29 +1,33 @@
-//! Security of files and other objects. Files show their owner; everyone may do everything, as on a volume without access
-//! control lists, so that setting them is refused.
+//! Security of files and other objects. Files show what their Linux modes say; those cannot hold an access control list, so that
+//! setting one is refused.
 
 use transom_sdk::{Cx, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, mem, shim};
-use transom_syscalls::security::Sid;
+use transom_syscalls::security::{FileSecurity, Sid, user_group};
 use windows_sys::Win32::Security as s;
 use windows_sys::Win32::Security::Authorization as a;
-use windows_sys::Win32::Storage::FileSystem::FILE_ALL_ACCESS;
 use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
 
 use super::{acl, descriptor};
 
 /// The parts of a descriptor that were asked for: owner, group, no system list, discretionary list.
-fn parts(owner: &Sid, wanted: u32) -> [Vec<u8>; 4] {
-    let mut group = Sid::machine();
-    group.sub.push(513);
-    let entry = acl::plain(ACCESS_ALLOWED_ACE_TYPE, 0, FILE_ALL_ACCESS, &Sid::everyone().encode());
-    let size = u16::try_from(8 + entry.len()).unwrap_or(0);
+fn parts(security: &FileSecurity, wanted: u32) -> [Vec<u8>; 4] {
+    let entries = security
+        .allowed
+        .iter()
+        .map(|(who, rights)| acl::plain(ACCESS_ALLOWED_ACE_TYPE, 0, *rights, &who.encode()));
+    let entries: Vec<Vec<u8>> = entries.collect();
+    let count = u16::try_from(entries.len()).unwrap_or(0);
+    let entries = entries.concat();
+    let size = u16::try_from(8 + entries.len()).unwrap_or(0);
     let mut list = vec![2, 0];
     list.extend(size.to_le_bytes());
-    list.extend([1, 0, 0, 0]);
-    list.extend(entry);
+    list.extend(count.to_le_bytes());
+    list.extend([0, 0]);
+    list.extend(entries);
     let when = |bit: u32, piece: Vec<u8>| if wanted & bit != 0 { piece } else { Vec::new() };
     [
-        when(s::OWNER_SECURITY_INFORMATION, owner.encode()),
-        when(s::GROUP_SECURITY_INFORMATION, group.encode()),
+        when(s::OWNER_SECURITY_INFORMATION, security.owner.encode()),
+        when(s::GROUP_SECURITY_INFORMATION, security.group.encode()),
         Vec::new(),
         when(s::DACL_SECURITY_INFORMATION, list),
     ]
@@ -33,13 +37,19 @@ fn control(wanted: u32) -> u16 {
     if wanted & s::DACL_SECURITY_INFORMATION != 0 { s::SE_DACL_PRESENT } else { 0 }
 }
 
-fn owner_of(cx: &Cx, name: WStr) -> Win32<Sid> {
+fn security_of(cx: &Cx, name: WStr) -> Win32<FileSecurity> {
     let path = crate::kernel32::libloaderapi::existing_path(cx, &name.get()?)?;
-    Sid::owner_of(&path).ok_or(WinError::Code(f::ERROR_FILE_NOT_FOUND))
+    Ok(FileSecurity::of_path(&path)?)
+}
+
+/// What an object that is no file has: it is the user's own.
+fn of_user() -> FileSecurity {
+    let (owner, group) = (Sid::user(), user_group());
+    FileSecurity { allowed: vec![(owner.clone(), f::GENERIC_ALL)], owner, group }
 }
 
 /// Obtains specified information about the security of a file or directory.
-#[shim(advapi32, ansi, partial = "everyone has all access: Linux permissions are not shown")]
+#[shim(advapi32, ansi)]
 fn GetFileSecurityW(
     cx: &Cx,
     name: WStr,
@@ -51,7 +61,7 @@ fn GetFileSecurityW(
     if wanted & s::SACL_SECURITY_INFORMATION != 0 {
         return Err(WinError::Code(f::ERROR_PRIVILEGE_NOT_HELD));
     }
-    let bytes = descriptor::relative(control(wanted), &parts(&owner_of(cx, name)?, wanted));
+    let bytes = descriptor::relative(control(wanted), &parts(&security_of(cx, name)?, wanted));
     needed.write(cx, u32::try_from(bytes.len()).unwrap_or(0))?;
     if bytes.len() > size as usize {
         return Err(WinError::Code(f::ERROR_INSUFFICIENT_BUFFER));
@@ -62,7 +72,7 @@ fn GetFileSecurityW(
 /// Sets the security of a file or directory: volumes here keep no access control lists.
 #[shim(advapi32, ansi)]
 fn SetFileSecurityW(cx: &Cx, name: WStr, _wanted: u32, _descriptor: Ptr<u8>) -> Win32<()> {
-    owner_of(cx, name)?;
+    security_of(cx, name)?;
     Err(WinError::Code(f::ERROR_NOT_SUPPORTED))
 }
 
@@ -75,8 +85,8 @@ struct Places {
     descriptor: Ptr<Ptr<u8>>,
 }
 
-fn give(cx: &Cx, owner: &Sid, wanted: u32, to: &Places) -> Win32<()> {
-    let bytes = descriptor::relative(control(wanted), &parts(owner, wanted));
+fn give(cx: &Cx, security: &FileSecurity, wanted: u32, to: &Places) -> Win32<()> {
+    let bytes = descriptor::relative(control(wanted), &parts(security, wanted));
     let block = cx.heaps().process().alloc(bytes.len() as u64, false);
     let block = block.ok_or(WinError::Code(f::ERROR_NOT_ENOUGH_MEMORY))?;
     mem::copy_out(block, &bytes)?;
@@ -97,7 +107,7 @@ fn give(cx: &Cx, owner: &Sid, wanted: u32, to: &Places) -> Win32<()> {
 }
 
 /// Retrieves the security of an object specified by name, in a block for LocalFree. Returns the error.
-#[shim(advapi32, ansi, partial = "files; everyone has all access: Linux permissions are not shown")]
+#[shim(advapi32, ansi, partial = "files")]
 fn GetNamedSecurityInfoW(
     cx: &Cx,
     name: WStr,
@@ -116,12 +126,12 @@ fn GetNamedSecurityInfoW(
         if wanted & s::SACL_SECURITY_INFORMATION != 0 {
             return Err(WinError::Code(f::ERROR_PRIVILEGE_NOT_HELD));
         }
-        give(cx, &owner_of(cx, name)?, wanted, &Places { owner, group, dacl, sacl, descriptor })
+        give(cx, &security_of(cx, name)?, wanted, &Places { owner, group, dacl, sacl, descriptor })
     })())
 }
 
 /// Retrieves the security of an object specified by a handle, in a block for LocalFree. Returns the error.
-#[shim(advapi32, partial = "the owner is the user; everyone has all access")]
+#[shim(advapi32)]
 fn GetSecurityInfo(
     cx: &Cx,
     handle: Handle,
@@ -135,13 +145,15 @@ fn GetSecurityInfo(
 ) -> Win32<u32> {
     crate::advapi32::registry::code((|| {
         let value = crate::kernel32::handleapi::value(handle)?;
-        if handle.0 > 0 {
-            cx.handles().object(value, 0)?;
-        }
+        let security = match cx.file(handle) {
+            Ok(file) => FileSecurity::of_file(file.fd())?,
+            Err(_) if handle.0 < 0 => of_user(),
+            Err(_) => cx.handles().object(value, 0).map(|_| of_user())?,
+        };
         if wanted & s::SACL_SECURITY_INFORMATION != 0 {
             return Err(WinError::Code(f::ERROR_PRIVILEGE_NOT_HELD));
         }
-        give(cx, &Sid::user(), wanted, &Places { owner, group, dacl, sacl, descriptor })
+        give(cx, &security, wanted, &Places { owner, group, dacl, sacl, descriptor })
     })())
 }
 
@@ -159,7 +171,7 @@ fn SetNamedSecurityInfoW(
 ) -> Win32<u32> {
     crate::advapi32::registry::code((|| {
         if kind == a::SE_FILE_OBJECT {
-            owner_of(cx, name)?;
+            security_of(cx, name)?;
         }
         Err(WinError::Code(f::ERROR_NOT_SUPPORTED))
     })())
