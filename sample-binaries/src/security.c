@@ -67,8 +67,33 @@ static void files(void)
     DeleteFileA("secured.txt");
 }
 
+static void texts(void)
+{
+    PSECURITY_DESCRIPTOR descriptor = NULL;
+    ULONG size = 0;
+    char *text = NULL;
+    WCHAR *wide = NULL;
+    BOOL present = FALSE, defaulted = FALSE;
+    PACL list = NULL;
+    SECURITY_INFORMATION parts = OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION;
+    CHECK("a descriptor from text", ConvertStringSecurityDescriptorToSecurityDescriptorA("O:BAD:P(A;OICI;GA;;;SY)(D;;0x7;;;WD)",
+          SDDL_REVISION_1, &descriptor, &size) && IsValidSecurityDescriptor(descriptor));
+    CHECK_INT("its size", size, GetSecurityDescriptorLength(descriptor));
+    CHECK("its list", GetSecurityDescriptorDacl(descriptor, &present, &list, &defaulted) && present && list && list->AceCount == 2);
+    CHECK("as text again", ConvertSecurityDescriptorToStringSecurityDescriptorA(descriptor, SDDL_REVISION_1, parts, &text, &size));
+    CHECK_STR("the same", text, "O:BAD:P(A;OICI;GA;;;SY)(D;;CCDCLC;;;WD)");
+    CHECK("as wide text", ConvertSecurityDescriptorToStringSecurityDescriptorW(descriptor, SDDL_REVISION_1, OWNER_SECURITY_INFORMATION, &wide, NULL)
+          && !lstrcmpW(wide, L"O:BA"));
+    LocalFree(text);
+    LocalFree(wide);
+    LocalFree(descriptor);
+    CHECK_ERR("another revision", ConvertStringSecurityDescriptorToSecurityDescriptorA("O:BA", 2, &descriptor, NULL), ERROR_UNKNOWN_REVISION);
+    CHECK("nonsense", !ConvertStringSecurityDescriptorToSecurityDescriptorA("D:(A;;", SDDL_REVISION_1, &descriptor, NULL));
+}
+
 int main(void)
 {
+    texts();
     identifiers();
     files();
     return check_done();

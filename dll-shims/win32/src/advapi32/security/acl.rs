@@ -86,6 +86,19 @@ fn append(acl: Ptr<u8>, ace: &[u8], count: u16) -> Win32<()> {
     Ok(mem::write(acl.addr() + 4, &header.count.saturating_add(count))?)
 }
 
+/// The bytes of a list of entries; `None` if they are too many.
+pub(crate) fn of(entries: &[Vec<u8>]) -> Option<Vec<u8>> {
+    let count = u16::try_from(entries.len()).ok()?;
+    let entries = entries.concat();
+    let size = u16::try_from(HEADER + entries.len() as u64).ok()?;
+    let mut list = vec![2, 0];
+    list.extend(size.to_le_bytes());
+    list.extend(count.to_le_bytes());
+    list.extend([0, 0]);
+    list.extend(entries);
+    Some(list)
+}
+
 /// The bytes of an entry of the plain kinds: type, flags, size, mask, SID.
 pub(crate) fn plain(kind: u32, flags: u32, mask: u32, sid: &[u8]) -> Vec<u8> {
     let mut ace = vec![u8::try_from(kind).unwrap_or(0), u8::try_from(flags & 0xFF).unwrap_or(0)];

@@ -205,6 +205,12 @@ fn pieces(descriptor: &Absolute) -> Win32<[Vec<u8>; 4]> {
     Ok([who(descriptor.owner)?, who(descriptor.group)?, list(descriptor.sacl)?, list(descriptor.dacl)?])
 }
 
+/// The control bits of a descriptor, and its parts: owner, group, system list, discretionary list.
+pub(super) fn control_and_pieces(cx: &Cx, at: Ptr<u8>) -> Win32<(u16, [Vec<u8>; 4])> {
+    let descriptor = read(cx, at)?;
+    Ok((descriptor.control & !s::SE_SELF_RELATIVE, pieces(&descriptor)?))
+}
+
 /// Owner and discretionary list of a descriptor, in bytes.
 pub(super) struct Parts {
     pub(super) owner: Vec<u8>,

@@ -6,5 +6,6 @@ pub(crate) mod account;
 pub(crate) mod acl;
 pub(crate) mod descriptor;
 pub(crate) mod object;
+pub(crate) mod sddl;
 pub(crate) mod sid;
 pub(crate) mod token;

@@ -15,15 +15,7 @@ fn parts(security: &FileSecurity, wanted: u32) -> [Vec<u8>; 4] {
         .allowed
         .iter()
         .map(|(who, rights)| acl::plain(ACCESS_ALLOWED_ACE_TYPE, 0, *rights, &who.encode()));
-    let entries: Vec<Vec<u8>> = entries.collect();
-    let count = u16::try_from(entries.len()).unwrap_or(0);
-    let entries = entries.concat();
-    let size = u16::try_from(8 + entries.len()).unwrap_or(0);
-    let mut list = vec![2, 0];
-    list.extend(size.to_le_bytes());
-    list.extend(count.to_le_bytes());
-    list.extend([0, 0]);
-    list.extend(entries);
+    let list = acl::of(&entries.collect::<Vec<_>>()).unwrap_or_default();
     let when = |bit: u32, piece: Vec<u8>| if wanted & bit != 0 { piece } else { Vec::new() };
     [
         when(s::OWNER_SECURITY_INFORMATION, security.owner.encode()),

@@ -195,7 +195,7 @@ fn IsWellKnownSid(_cx: &Cx, sid: Ptr<u8>, kind: i32) -> Win32<bool> {
     Ok(well_known(kind, None).is_some_and(|known| known == sid))
 }
 
-fn text_block(cx: &Cx, text: &str, ansi: bool) -> Win32<u64> {
+pub(super) fn text_block(cx: &Cx, text: &str, ansi: bool) -> Win32<u64> {
     let bytes: Vec<u8> = if ansi {
         text.bytes().chain([0]).collect()
     } else {
@@ -222,19 +222,11 @@ fn ConvertSidToStringSidA(cx: &Cx, sid: Ptr<u8>, out: Out<Ptr<u8>>) -> Win32<()>
 }
 
 /// Converts a string-format SID into a valid, functional SID, in a block for LocalFree.
-#[shim(advapi32, ansi, partial = "the two-letter constants of SDDL are a few")]
+#[shim(advapi32, ansi, partial = "no SIDs of a domain by abbreviation")]
 fn ConvertStringSidToSidW(cx: &Cx, text: WStr, out: Out<Ptr<u8>>) -> Win32<()> {
     let text = String::from_utf16_lossy(&text.get()?);
-    let sid = match text.as_str() {
-        "WD" => Some(Sid::everyone()),
-        "BA" => Some(Sid::new(5, &[32, 544])),
-        "BU" => Some(Sid::users()),
-        "SY" => Some(Sid::new(5, &[18])),
-        "AU" => Some(Sid::new(5, &[11])),
-        "CO" => Some(Sid::new(3, &[0])),
-        _ => Sid::parse(&text),
-    };
-    Ok(out.write(cx, allocate(cx, &sid.ok_or(INVALID)?)?)?)
+    let sid = super::sddl::sid(&text).ok_or(INVALID)?;
+    Ok(out.write(cx, allocate(cx, &sid)?)?)
 }
 
 /// Puts a text into a buffer whose size, in characters, is read and set.
