@@ -15,8 +15,9 @@ use windows_sys::Win32::System::SystemServices::{
     IMAGE_DOS_SIGNATURE, IMAGE_NT_SIGNATURE, IMAGE_NUMBEROF_DIRECTORY_ENTRIES,
 };
 
-/// Names of the built-in programs, without extension.
-pub const PROGRAMS: [&str; 6] = ["cmd", "find", "findstr", "timeout", "where", "xcopy"];
+/// Names of the built-in programs, without extension. New ones go last: only the last file is looked for.
+pub const PROGRAMS: [&str; 9] =
+    ["cmd", "find", "findstr", "timeout", "where", "xcopy", "more", "sort", "robocopy"];
 
 /// The folders of `C:` that hold their files.
 pub(super) const FOLDERS: [&str; 2] = ["Windows/System32", "Windows/SysWOW64"];
@@ -93,7 +94,7 @@ pub fn built_in(file: &File) -> Option<&'static str> {
     PROGRAMS.into_iter().find(|p| p.as_bytes() == name)
 }
 
-/// Whether all the files are there: the last one is made last.
+/// Whether all the files are there, also on a drive that an older Transom made: the last one is made last.
 pub(super) fn are_there(root: &Path) -> bool {
     let (folder, program) = (FOLDERS[FOLDERS.len() - 1], PROGRAMS[PROGRAMS.len() - 1]);
     root.join(folder).join(program).with_extension("exe").is_file()

@@ -209,6 +209,23 @@ fn lines_are_found() {
 }
 
 #[test]
+fn trees_are_mirrored() {
+    let mut f = Fixture::new("robocopy");
+    f.run("md s\\t& echo 1>s\\1& echo 2>s\\t\\2& echo x>s\\x.tmp");
+    assert_eq!(f.run("robocopy s d /e /xf *.tmp /njs").0, "\tX:\\s\\1\n\tX:\\s\\t\\2\n");
+    assert_eq!(f.shell.level, 1);
+    assert_eq!(f.run("echo >d\\old& robocopy s d /mir /njs /nfl /xf *.tmp"), (String::new(), 2));
+    assert_eq!(f.run("dir /s /b d").0, "X:\\d\\1\nX:\\d\\t\nX:\\d\\t\\2\n");
+    assert_eq!(f.run("robocopy nowhere d 2>nul").1, 16);
+}
+
+#[test]
+fn lines_are_sorted() {
+    let lines = ["(echo b& echo C& echo a& echo a)>f", "sort f", "type f | sort /r /unique", "more +2 f"];
+    assert_eq!(run("sort", &lines), "a\na\nb\nC\nC\nb\na\na\na\n");
+}
+
+#[test]
 fn trees_are_copied() {
     let lines = [
         "md s\\t\\u& echo.>s\\1& echo.>s\\t\\2",

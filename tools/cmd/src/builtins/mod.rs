@@ -10,7 +10,7 @@ mod settings;
 mod start;
 mod variables;
 
-pub(crate) use folders::make_all;
+pub(crate) use folders::{delete_anyway, make_all, remove_all};
 
 use crate::control;
 use crate::exec::{Flow, OK};

@@ -3,7 +3,10 @@
 
 mod find;
 mod findstr;
+mod more;
 mod pattern;
+mod robocopy;
+mod sort;
 mod timeout;
 mod whereis;
 mod xcopy;
@@ -21,6 +24,9 @@ pub(crate) fn find(name: &str) -> Option<Program> {
     Some(match name {
         "find" => find::run,
         "findstr" => findstr::run,
+        "more" => more::run,
+        "robocopy" => robocopy::run,
+        "sort" => sort::run,
         "timeout" => timeout::run,
         "where" => whereis::run,
         "xcopy" => xcopy::run,
