@@ -186,6 +186,29 @@ static void others(void)
     CHECK("IsBadReadPtr bad", IsBadReadPtr((void *)(uintptr_t)0x10, 4));
 }
 
+/* The runtime's walk of the heap; blocks that are in use must all be met, in whatever order. */
+static void walk(void)
+{
+    static const size_t sizes[] = {1, 24, 3000, 200000, 2000000};
+    enum { COUNT = sizeof sizes / sizeof *sizes };
+    void *blocks[COUNT], *gone = malloc(48);
+    _HEAPINFO entry;
+    int i, result, met = 0, steps = 0, met_gone = 0, wild = 5;
+    for (i = 0; i < COUNT; i++) blocks[i] = malloc(sizes[i]);
+    free(gone);
+    entry._pentry = NULL;
+    while ((result = _heapwalk(&entry)) == _HEAPOK && steps++ < 100000) {
+        for (i = 0; i < COUNT; i++) met += (void *)entry._pentry == blocks[i] && entry._size >= sizes[i] && entry._useflag == _USEDENTRY;
+        met_gone += (void *)entry._pentry == gone && entry._useflag == _USEDENTRY;
+    }
+    CHECK_INT("_heapwalk comes to an end", result, _HEAPEND);
+    CHECK_INT("_heapwalk meets every block once", met, COUNT);
+    CHECK_INT("_heapwalk does not meet a freed one", met_gone, 0);
+    entry._pentry = &wild;
+    CHECK_INT("_heapwalk from nowhere", _heapwalk(&entry), _HEAPBADPTR);
+    for (i = 0; i < COUNT; i++) free(blocks[i]);
+}
+
 int main(void)
 {
     reserve_and_commit();
@@ -195,6 +218,7 @@ int main(void)
     heaps();
     global_and_local();
     runtime();
+    walk();
     others();
     return check_done();
 }

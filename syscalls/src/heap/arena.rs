@@ -21,7 +21,8 @@ pub(super) struct Arenas {
     ids: [AtomicPtr<libc::c_void>; ARENAS],
     count: AtomicUsize,
     first: OnceLock<Range>,
-    growing: Mutex<()>,
+    /// Where they lie, in the order of their making. Held while another one is made.
+    growing: Mutex<Vec<Range>>,
     /// Size of the first arena, and up to where that doubles. mimalloc's tables for each heap in an arena grow with
     /// the arena, and a small program should not pay for them.
     sizes: [u64; 2],
@@ -69,7 +70,7 @@ impl Arenas {
             ids: std::array::from_fn(|_| AtomicPtr::new(null_mut())),
             count: AtomicUsize::new(0),
             first: OnceLock::new(),
-            growing: Mutex::new(()),
+            growing: Mutex::default(),
             sizes,
             largest,
             protect,
@@ -87,9 +88,14 @@ impl Arenas {
         self.first.get().copied()
     }
 
+    /// Where all of them lie.
+    pub(super) fn ranges(&self) -> Vec<Range> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Makes sure that there are more than `known` arenas.
     fn grow(&self, memory: &Memory, known: usize) -> Result<()> {
-        let _one_at_a_time = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ranges = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.count.load(Ordering::Acquire) > known {
             return Ok(());
         }
@@ -106,6 +112,7 @@ impl Arenas {
         // Where no large range is left, the smallest arena that mimalloc takes may still fit.
         let range = memory.allocate(&request(size)).or_else(|_| memory.allocate(&request(32 * MIB)))?;
         let _ = self.first.set(range);
+        ranges.push(range);
         let size = usize::try_from(range.size).map_err(|_| Status(STATUS_NO_MEMORY))?;
         let mut id = null_mut();
         // SAFETY: the range is fresh, zero, readable and writable, aligned to 64 KiB, and given to mimalloc for good.

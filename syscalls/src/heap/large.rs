@@ -1,6 +1,6 @@
 //! Blocks that are regions of their own.
 
-use crate::memory::{Allocation, Memory};
+use crate::memory::{Allocation, Memory, Range};
 use crate::status::{Result, Status};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +35,11 @@ impl Large {
         let range = memory.allocate(&request).ok()?;
         self.lock().insert(range.base, range.size);
         Some(range.base)
+    }
+
+    /// The regions.
+    pub(super) fn ranges(&self) -> Vec<Range> {
+        self.lock().iter().map(|(&base, &size)| Range { base, size }).collect()
     }
 
     pub(super) fn contains(&self, block: u64) -> bool {

@@ -17,6 +17,7 @@ mod cached;
 mod large;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use crate::memory::Memory;
 use crate::status::{Result, Status};

@@ -216,3 +216,32 @@ fn cached_blocks_are_neither_live_nor_lost() {
     assert_eq!(heap.free_cached(first), Some(0));
     heap.free(live).unwrap();
 }
+
+#[test]
+fn a_walk_shows_the_live_blocks_in_order() {
+    let _alone = crate::memory::narrow_tests();
+    for pointer_size in [4, 8] {
+        let heaps = heaps(pointer_size);
+        let heap = heaps.process();
+        let other = heaps.create(0, 0, 0).unwrap();
+        let mut blocks: Vec<(u64, u64)> = [0, 1, 16, 100, 5000, 70_000, 3_000_000, 40_000_000]
+            .into_iter()
+            .cycle()
+            .take(60)
+            .filter_map(|size| heap.alloc(size, false).map(|block| (block, size)))
+            .collect();
+        heaps.with(other, |other| other.alloc(100, false)).unwrap().unwrap();
+        for (block, _) in blocks.split_off(40) {
+            heap.free(block).unwrap();
+        }
+        // The other heap's handle is a block too.
+        blocks.push((other, 16));
+        blocks.sort_unstable();
+        let mut seen = Vec::new();
+        while let Some((block, size)) = heap.next_block(seen.last().map_or(0, |(last, _)| *last)) {
+            seen.push((block, size));
+        }
+        assert_eq!(seen, blocks);
+        heaps.destroy(other).unwrap();
+    }
+}

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use transom_sdk::{Crt, CrtError, Cx, Func, Ptr, mem, shim};
+use transom_sdk::{Crt, CrtError, Cx, Func, Guest, Ptr, mem, shim};
 
 use crate::rt::errno::{EINVAL, ENOMEM};
 use crate::rt::invalid::invalid;
@@ -232,6 +232,36 @@ fn _get_heap_handle(cx: &Cx) -> usize {
 fn _heapchk() -> i32 {
     const HEAPOK: i32 = -2;
     HEAPOK
+}
+
+/// An entry of the heap (`_HEAPINFO`).
+#[derive(Debug, Clone, Copy, Guest)]
+pub(crate) struct HeapInfo {
+    pub(crate) block: Ptr<u8>,
+    pub(crate) size: usize,
+    pub(crate) used: i32,
+}
+
+/// Finds the entry behind the one that the structure tells of, or the first one. Every entry is a block in use.
+#[shim(msvcrt, ucrtbase)]
+fn _heapwalk(cx: &Cx, entry: Ptr<HeapInfo>) -> Crt<i32> {
+    const HEAPOK: i32 = -2;
+    const HEAPEND: i32 = -5;
+    const HEAPBADPTR: i32 = -6;
+    const USED: i32 = 1;
+    if entry.is_null() {
+        invalid(cx, EINVAL);
+        return Ok(HEAPBADPTR);
+    }
+    let last = entry.read(cx)?.block;
+    let heap = cx.heaps().process();
+    if !last.is_null() && !heap.validate(last.addr()) {
+        return Ok(HEAPBADPTR);
+    }
+    let Some((block, size)) = heap.next_block(last.addr()) else { return Ok(HEAPEND) };
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    entry.write(cx, HeapInfo { block: Ptr::new(block), size, used: USED })?;
+    Ok(HEAPOK)
 }
 
 /// Gives unused memory back to the system, which the allocator does by itself.
