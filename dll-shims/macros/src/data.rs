@@ -6,10 +6,14 @@ use syn::{FnArg, GenericArgument, ItemFn, PathArguments, Type};
 use transom_scan::ShimAttribute;
 
 pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
-    let _attr: ShimAttribute = syn::parse2(attr)?;
+    let attr: ShimAttribute = syn::parse2(attr)?;
     let function: ItemFn = syn::parse2(item)?;
     let name = &function.sig.ident;
     let text = name.to_string();
+    // One variable for each character, as with functions.
+    let (generics, of, _) = function.sig.generics.split_for_impl();
+    let of = of.as_turbofish();
+    let exported = crate::shim::exported_name(&attr, &function, &text, false);
     let wrong = || syn::Error::new(name.span(), "#[data] goes on `fn name(cx: &Cx, at: Ptr<T>)`");
     let Some(FnArg::Typed(second)) = function.sig.inputs.iter().nth(1) else { return Err(wrong()) };
     let pointee = pointee(&second.ty).ok_or_else(wrong)?;
@@ -23,11 +27,12 @@ pub(crate) fn expand(attr: TokenStream, item: TokenStream) -> syn::Result<TokenS
         #[inline(never)]
         // Beside those of functions; see there.
         #[unsafe(link_section = "transom_descriptors")]
-        pub fn #descriptor() -> ::transom_sdk::Data {
+        pub fn #descriptor #generics () -> ::transom_sdk::Data {
             ::transom_sdk::Data {
                 name: #text,
+                exported: #exported,
                 size: <#pointee as ::transom_sdk::GuestData>::SIZE,
-                init: |cx, at| #name(cx, ::transom_sdk::Ptr::new(at)),
+                init: |cx, at| #name #of (cx, ::transom_sdk::Ptr::new(at)),
             }
         }
     })

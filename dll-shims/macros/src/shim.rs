@@ -81,6 +81,22 @@ fn doc_line(function: &ItemFn) -> String {
         .unwrap_or_default()
 }
 
+/// The first name that the function is exported under.
+pub(crate) fn exported_name(attr: &ShimAttribute, function: &ItemFn, text: &str, ansi: bool) -> TokenStream {
+    let narrow = match attr.exported[0].names.first() {
+        None => text.to_owned(),
+        Some(name) if ansi => format!("{}A", name.trim_end_matches('W')),
+        Some(name) => name.clone(),
+    };
+    match (function.sig.generics.type_params().next(), attr.exported[0].wide_names.first()) {
+        (Some(character), Some(wide)) => {
+            let character = &character.ident;
+            quote!(if ::core::mem::size_of::<#character>() == 1 { #narrow } else { #wide })
+        }
+        _ => quote!(#narrow),
+    }
+}
+
 fn option<T: quote::ToTokens>(value: Option<&T>) -> TokenStream {
     value.map_or_else(|| quote!(::core::option::Option::None), |v| quote!(::core::option::Option::Some(#v)))
 }
@@ -95,13 +111,12 @@ fn descriptor(
     ansi: bool,
 ) -> TokenStream {
     let called = &function.sig.ident;
+    // A function that is generic over the character has one descriptor for each.
+    let (generics, of, _) = function.sig.generics.split_for_impl();
+    let of = of.as_turbofish();
     let text = name.to_string();
     let dll = &attr.exported[0].dll;
-    let exported = match attr.exported[0].names.first() {
-        None => text.clone(),
-        Some(name) if ansi => format!("{}A", name.trim_end_matches('W')),
-        Some(name) => name.clone(),
-    };
+    let exported = exported_name(attr, function, &text, ansi);
     let doc = doc_line(function);
     let pops = attr.pops_arguments(variadic);
     let partial = option(attr.partial.as_ref());
@@ -124,9 +139,9 @@ fn descriptor(
         ),
     };
     let call = match &function.sig.output {
-        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => quote!(#called(#cx #(#locals),*)),
-        ReturnType::Default => quote!(#called(#cx #(#locals),*)),
-        ReturnType::Type(..) => quote!(let result = #called(#cx #(#locals),*)),
+        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => quote!(#called #of (#cx #(#locals),*)),
+        ReturnType::Default => quote!(#called #of (#cx #(#locals),*)),
+        ReturnType::Type(..) => quote!(let result = #called #of (#cx #(#locals),*)),
     };
     let descriptor = format_ident!("SHIM_{name}");
     quote! {
@@ -135,8 +150,8 @@ fn descriptor(
         #[inline(never)]
         // Beside each other, as a start asks for many: each part of the program that it touches is a page fault.
         #[unsafe(link_section = "transom_descriptors")]
-        pub fn #descriptor() -> ::transom_sdk::Shim {
-            unsafe extern "C-unwind" fn glue(
+        pub fn #descriptor #generics () -> ::transom_sdk::Shim {
+            unsafe extern "C-unwind" fn glue #generics (
                 block: *mut ::transom_sdk::ThreadBlock,
                 frame: *mut ::transom_sdk::Frame,
                 _data: *const ::core::ffi::c_void,
@@ -153,7 +168,7 @@ fn descriptor(
                 #call
                 #finish
             }
-            fn parameters(each: &mut dyn FnMut(::transom_sdk::Parameter)) {
+            fn parameters #generics (each: &mut dyn FnMut(::transom_sdk::Parameter)) {
                 let _ = &each;
                 #(each(::transom_sdk::Parameter { name: #names, kind: <#types as ::transom_sdk::Arg>::KIND, show: <#types as ::transom_sdk::Arg>::show });)*
             }
@@ -161,8 +176,8 @@ fn descriptor(
                 name: #text,
                 exported: #exported,
                 dll: #dll,
-                entry: glue,
-                parameters,
+                entry: glue #of,
+                parameters: parameters #of,
                 returns: #returns,
                 ansi: #ansi,
                 pops: #pops,

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use transom_loader::builtin::Upper;
-use transom_sdk::{BadAddress, Cx, Descriptor, Func, Ptr, data, mem};
+use transom_sdk::{BadAddress, Cx, Descriptor, Func, Ptr, Variable, data, mem};
 
 use crate::object::Object;
 
@@ -40,7 +40,7 @@ pub(crate) struct Throw {
 }
 
 /// Room for the tables.
-type Room = [u64; 2048];
+type Room = [u64; 4096];
 
 /// The place of the tables in the DLL's image.
 #[data(msvcp140(".rdata$tables"))]
@@ -133,6 +133,12 @@ pub(crate) fn text(cx: &Cx, text: &'static str) -> Result<u64, BadAddress> {
 /// A function that this crate exports, as guest code calls it.
 pub(crate) fn function(cx: &Cx, function: Descriptor) -> Func {
     Func(address(cx, function))
+}
+
+/// Guest address of a variable that this crate exports.
+pub(crate) fn variable(cx: &Cx, variable: Variable) -> u64 {
+    let dll = cx.process().builtin("msvcp140.dll");
+    dll.and_then(|dll| dll.by_name(variable().exported.as_bytes())).unwrap_or(0)
 }
 
 /// Guest address of a function that this crate exports.

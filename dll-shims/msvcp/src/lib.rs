@@ -6,6 +6,7 @@
 //! calls of virtual functions go through the guest's tables.
 //!
 //! - [`object`]: fields of guest objects, and calls of virtual functions.
+//! - [`character`]: `char` and `wchar_t`, for both of which streams and facets are written once.
 //! - [`class`]: tables of virtual functions and run-time type information of the DLL's own classes.
 //! - [`exception`]: throwing `std::length_error` and its kin, `exception_ptr`.
 //! - [`locale`]: locales and their facets. [`stream`]: stream buffers and streams.
@@ -13,6 +14,7 @@
 //!
 //! A program that brings Microsoft's own DLL along runs with that one; see `prefers_file` of the loader's upper side.
 
+pub(crate) mod character;
 pub(crate) mod class;
 pub(crate) mod exception;
 pub(crate) mod locale;

@@ -158,3 +158,10 @@ pub(crate) fn import(cx: &Cx, dll: &str, name: &str, args: Words) -> Crt<u64> {
     };
     Ok(cx.call(Func(function), args.list()))
 }
+
+/// Exchanges a field of two objects.
+pub(crate) fn swap_fields<T: GuestData>(cx: &Cx, a: Object, b: Object, field: Field) -> Crt<()> {
+    let (of_a, of_b): (T, T) = (a.get(cx, field)?, b.get(cx, field)?);
+    a.set(cx, field, of_b)?;
+    b.set(cx, field, of_a)
+}

@@ -6,7 +6,8 @@
 //! #[shim(kernel32, ntdll(RtlFoo))]          under another name there
 //! #[shim(msvcrt("?f@@YAXPEAX@Z"))]          under a name that is no identifier. A decorated C++ name is given as 64-bit DLLs have it:
 //!                                           the x86 name, and whether the function has a `this`, are derived
-//! #[shim(msvcp140("?f@@YA_KXZ" = "?f@@YAIXZ"))]  the x86 name, where a type differs too (`size_t`)
+//! #[shim(msvcp140("?f@@YA{size}XZ"))]       with types that differ: see `pattern`
+//! #[shim(msvcp140("?f@@YA{c}XZ"))]          on a function that is generic over the character: one export for `char` and one for `wchar_t`
 //! #[shim(kernel32, fails = -1)]             the value that means failure (default 0)
 //! #[shim(kernel32, ansi)]                   FooW: generate FooA from it
 //! #[shim(kernel32, leaf = path::to::emit)]  guest code for the fast path, written when the function is called often
@@ -21,6 +22,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::{Expr, Ident, LitInt, LitStr, Path, Token, parenthesized};
 
 use crate::decorated;
+use crate::pattern::{self, Character};
 
 /// A DLL that exports a function, and the names it does so under.
 #[derive(Debug, Clone)]
@@ -29,6 +31,8 @@ pub struct Exported {
     pub dll: String,
     /// Exported names; empty means the function's own name.
     pub names: Vec<String>,
+    /// Names of the form for `wchar_t`, of a function that is generic over the character.
+    pub wide_names: Vec<String>,
 }
 
 /// A parsed attribute.
@@ -71,32 +75,49 @@ impl ShimAttribute {
 }
 
 /// An exported name.
+#[derive(Default)]
 struct Name {
     /// As it is in 64-bit DLLs and, if it differs there, in x86 ones.
     forms: Vec<String>,
+    /// The same for `wchar_t`.
+    wide: Vec<String>,
     method: bool,
+}
+
+/// Adds the forms of a decorated name; says whether it is a method's. `None` if the name is not understood.
+fn add_forms(pattern: &str, character: Character, forms: &mut Vec<String>) -> Option<bool> {
+    let mut method = false;
+    for x86 in [false, true] {
+        let read = decorated::read(&pattern::expand(pattern, character, x86)?, x86)?;
+        method = read.method;
+        if !forms.contains(&read.name) {
+            forms.push(read.name);
+        }
+    }
+    Some(method)
 }
 
 impl Parse for Name {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.peek(Ident) {
-            return Ok(Self { forms: vec![input.parse::<Ident>()?.to_string()], method: false });
+            return Ok(Self { forms: vec![input.parse::<Ident>()?.to_string()], ..Self::default() });
         }
         let literal: LitStr = input.parse()?;
         let name = literal.value();
-        let (mut x86, mut method) = (name.clone(), false);
-        if name.starts_with('?') {
-            let read = decorated::read(&name).ok_or_else(|| {
-                syn::Error::new(literal.span(), "not the decorated name of a 64-bit function")
-            })?;
-            (x86, method) = (read.x86, read.method);
+        if !name.starts_with('?') {
+            return Ok(Self { forms: vec![name], ..Self::default() });
         }
-        if input.peek(Token![=]) {
-            input.parse::<Token![=]>()?;
-            x86 = input.parse::<LitStr>()?.value();
-        }
-        let forms = if x86 == name { vec![name] } else { vec![name, x86] };
-        Ok(Self { forms, method })
+        let mut out = Self::default();
+        let understood = (|| {
+            out.method = add_forms(&name, Character::Narrow, &mut out.forms)?;
+            for character in pattern::wide_characters(&name) {
+                add_forms(&name, *character, &mut out.wide)?;
+            }
+            Some(())
+        })();
+        understood.map(|()| out).ok_or_else(|| {
+            syn::Error::new(literal.span(), "not the decorated name of a 64-bit function or variable")
+        })
     }
 }
 
@@ -120,8 +141,9 @@ impl Parse for ShimAttribute {
                 parenthesized!(content in input);
                 let names = content.parse_terminated(Name::parse, Token![,])?;
                 out.method |= names.iter().any(|n| n.method);
+                let wide_names = names.iter().flat_map(|n| n.wide.clone()).collect();
                 let names = names.into_iter().flat_map(|n| n.forms).collect();
-                out.exported.push(Exported { dll: name, names });
+                out.exported.push(Exported { dll: name, names, wide_names });
             } else {
                 match name.as_str() {
                     "ansi" => out.ansi = true,
@@ -129,7 +151,7 @@ impl Parse for ShimAttribute {
                     "at_once" => out.at_once = true,
                     "stdcall" => out.stdcall = Some(true),
                     "cdecl" => out.stdcall = Some(false),
-                    _ => out.exported.push(Exported { dll: name, names: Vec::new() }),
+                    _ => out.exported.push(Exported { dll: name, names: Vec::new(), wide_names: Vec::new() }),
                 }
             }
             if !input.is_empty() {

@@ -3,31 +3,40 @@
 //! A source names a C++ export once, as 64-bit DLLs do. The x86 name differs in what this module changes: pointers, references and
 //! `this` lack the mark `E` of 64-bit pointers, and a method has the convention `E` (thiscall) in place of `A`. Whether a
 //! function is a method is read from the name as well, so that no shim needs to say how it gets its `this`.
+//!
+//! A parameter's type of more than one character that an earlier parameter had is written as that one's number.
 
 /// What a decorated name says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Decorated {
-    /// Its form in x86 DLLs.
-    pub(crate) x86: String,
+    /// Its form in the DLLs of the machine that was asked for.
+    pub(crate) name: String,
     /// Whether it is a function with a `this`.
     pub(crate) method: bool,
 }
 
 /// Reads a 64-bit decorated name. `None` if it uses an encoding that is not known here.
-pub(crate) fn read(name: &str) -> Option<Decorated> {
-    let mut reader = Reader { rest: name, out: String::with_capacity(name.len()), method: false };
+pub(crate) fn read(name: &str, x86: bool) -> Option<Decorated> {
+    let mut reader =
+        Reader { rest: name, x86, out: String::with_capacity(name.len()), types: Vec::new(), method: false };
     reader.symbol()?;
-    reader.rest.is_empty().then_some(Decorated { x86: reader.out, method: reader.method })
+    reader.rest.is_empty().then_some(Decorated { name: reader.out, method: reader.method })
 }
 
-/// Copies a name to its x86 form, piece by piece. Every piece is `None` where the name is not as expected.
+/// How many types of parameters can be referred to.
+const NUMBERED_TYPES: usize = 10;
+
+/// Copies a name to its form in other DLLs, piece by piece. Every piece is `None` where the name is not as expected.
 struct Reader<'a> {
     rest: &'a str,
+    x86: bool,
     out: String,
+    /// The parameters' types so far that can be referred to by number.
+    types: Vec<&'a str>,
     method: bool,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn next(&self) -> Option<char> {
         self.rest.chars().next()
     }
@@ -44,9 +53,13 @@ impl Reader<'_> {
         self.rest.starts_with(text) && self.copy(text.len()).is_some()
     }
 
-    /// Leaves the mark of a 64-bit pointer out.
-    fn skip_mark(&mut self) {
-        self.rest = self.rest.strip_prefix('E').unwrap_or(self.rest);
+    /// Leaves the mark of a 64-bit pointer out where it does not belong.
+    fn mark(&mut self) {
+        if self.x86 {
+            self.rest = self.rest.strip_prefix('E').unwrap_or(self.rest);
+        } else {
+            self.copy_if("E");
+        }
     }
 
     fn symbol(&mut self) -> Option<()> {
@@ -63,7 +76,7 @@ impl Reader<'_> {
     fn variable(&mut self) -> Option<()> {
         self.copy(1)?;
         self.ty()?;
-        self.skip_mark();
+        self.mark();
         self.copy(1)
     }
 
@@ -72,10 +85,10 @@ impl Reader<'_> {
         self.copy(1)?;
         self.method = matches!(access, 'A' | 'B' | 'E' | 'F' | 'I' | 'J' | 'M' | 'N' | 'Q' | 'R' | 'U' | 'V');
         if self.method {
-            self.skip_mark();
+            self.mark();
             self.copy(1)?;
             self.rest = self.rest.strip_prefix('A')?;
-            self.out.push('E');
+            self.out.push(if self.x86 { 'E' } else { 'A' });
         } else {
             self.copy(1)?;
         }
@@ -93,10 +106,26 @@ impl Reader<'_> {
                 if self.copy_if("Z") {
                     break;
                 }
-                self.ty()?;
+                self.parameter()?;
             }
         }
         self.copy_if("Z").then_some(())
+    }
+
+    fn parameter(&mut self) -> Option<()> {
+        let (from, to): (&'a str, usize) = (self.rest, self.out.len());
+        self.ty()?;
+        let ty = &from[..from.len() - self.rest.len()];
+        if ty.len() == 1 {
+            return Some(());
+        }
+        if let Some(number) = self.types.iter().position(|t| *t == ty) {
+            self.out.truncate(to);
+            self.out.push_str(&number.to_string());
+        } else if self.types.len() < NUMBERED_TYPES {
+            self.types.push(ty);
+        }
+        Some(())
     }
 
     fn ty(&mut self) -> Option<()> {
@@ -106,6 +135,10 @@ impl Reader<'_> {
                 self.pointee()
             }
             '$' => {
+                // A function's type, or a reference to what may be moved from.
+                if self.copy_if("$$A") {
+                    return self.pointee();
+                }
                 self.copy_if("$$Q").then_some(())?;
                 self.pointee()
             }
@@ -133,7 +166,7 @@ impl Reader<'_> {
             self.copy(1)?;
             return self.signature();
         }
-        self.skip_mark();
+        self.mark();
         self.copy(1)?;
         self.ty()
     }
@@ -211,8 +244,21 @@ mod tests {
             ("??_8a@@7Bb@@@", "??_8a@@7Bb@@@", false),
         ];
         for (wide, narrow, method) in pairs {
-            let read = read(wide).unwrap_or_else(|| panic!("{wide} was not understood"));
-            assert_eq!((read.x86.as_str(), read.method), (narrow, method), "{wide}");
+            let read = |x86| read(wide, x86).unwrap_or_else(|| panic!("{wide} was not understood"));
+            assert_eq!((read(true).name.as_str(), read(true).method), (narrow, method), "{wide}");
+            assert_eq!(read(false).name, wide);
+        }
+    }
+
+    #[test]
+    fn types_that_come_again_are_numbers() {
+        let pairs = [
+            ("?setg@a@@IEAAXPEADPEADPEAD@Z", "?setg@a@@IEAAXPEAD00@Z"),
+            ("?in@a@@QEBAHPEB_WPEB_WAEAPEB_WPEAD@Z", "?in@a@@QEBAHPEB_W0AEAPEB_WPEAD@Z"),
+            ("?fill@a@@QEAA_W_W_WHH@Z", "?fill@a@@QEAA_W_W0HH@Z"),
+        ];
+        for (written, name) in pairs {
+            assert_eq!(read(written, false).unwrap().name, name);
         }
     }
 
@@ -220,7 +266,7 @@ mod tests {
     fn names_cut_short_are_refused() {
         let name = "?in@?$codecvt@DDU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBD1AEAPEBDPEAD3AEAPEAD@Z";
         for length in 0..name.len() {
-            assert_eq!(read(&name[..length]), None, "{}", &name[..length]);
+            assert_eq!(read(&name[..length], true), None, "{}", &name[..length]);
         }
     }
 }

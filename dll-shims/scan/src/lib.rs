@@ -6,6 +6,7 @@
 
 mod attribute;
 mod decorated;
+mod pattern;
 mod tables;
 
 pub use attribute::{Exported, ShimAttribute};

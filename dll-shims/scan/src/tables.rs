@@ -63,7 +63,8 @@ fn scan_file(path: &Path, module: &str, tables: &mut Tables) -> Result<(), Strin
                 None => continue,
             };
             let parsed: ShimAttribute = attr.parse_args().map_err(|e| e.to_string())?;
-            add(module, &function.sig.ident.to_string(), &parsed, data, tables)?;
+            let generic = !function.sig.generics.params.is_empty();
+            add(module, &function.sig.ident.to_string(), generic, &parsed, data, tables)?;
         }
     }
     Ok(())
@@ -82,16 +83,20 @@ fn kind(attr: &Attribute) -> Option<bool> {
 fn add(
     module: &str,
     function: &str,
+    generic: bool,
     attr: &ShimAttribute,
     data: bool,
     tables: &mut Tables,
 ) -> Result<(), String> {
     let prefix = if data { "DATA_" } else { "SHIM_" };
+    let descriptor = format!("{module}::{prefix}{function}");
+    let [narrow, wide] = ["u8", "u16"]
+        .map(|character| if generic { format!("{descriptor}::<{character}>") } else { descriptor.clone() });
     for exported in &attr.exported {
         let own = [function.to_owned()];
         let names: &[String] = if exported.names.is_empty() { &own } else { &exported.names };
         for name in names {
-            insert(tables, &exported.dll, name, format!("{module}::{prefix}{function}"), attr.ordinal, data)?;
+            insert(tables, &exported.dll, name, narrow.clone(), attr.ordinal, data)?;
             if attr.ansi {
                 let ansi = |s: &str| s.strip_suffix('W').map(|stem| format!("{stem}A"));
                 let (Some(a), Some(f)) = (ansi(name), ansi(function)) else {
@@ -99,6 +104,9 @@ fn add(
                 };
                 insert(tables, &exported.dll, &a, format!("{module}::{prefix}{f}"), None, data)?;
             }
+        }
+        for name in &exported.wide_names {
+            insert(tables, &exported.dll, name, wide.clone(), None, data)?;
         }
     }
     Ok(())

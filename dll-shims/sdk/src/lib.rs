@@ -82,8 +82,10 @@ pub use pointer::{Func, Handle, In, Out, Ptr};
 pub use process::{
     Consolidate, CrashHook, ExceptionHook, ExitHook, Options, Parameters, Process, Record, Unwind, UnwindHook,
 };
-pub use ret::{LongPair, Pair, Ret, Shape};
-pub use shim::{Data, Descriptor, Dll, EachParameter, Export, Exports, Parameter, Shim, Table, Target};
+pub use ret::{LongPair, Pair, Ret, Shape, Value};
+pub use shim::{
+    Data, Descriptor, Dll, EachParameter, Export, Exports, Parameter, Shim, Table, Target, Variable,
+};
 pub use state::States;
 pub use text::{AStr, Acp, NameStr, TextOut, WStr};
 pub use thread::ThreadStart;

@@ -77,8 +77,10 @@ impl Shim {
 /// An exported variable.
 #[derive(Debug, Clone, Copy)]
 pub struct Data {
-    /// Its name.
+    /// Its own name.
     pub name: &'static str,
+    /// The first name that it is exported under.
+    pub exported: &'static str,
     /// Its size in bytes, by pointer width.
     pub size: [usize; 2],
     /// Initialises the zeroed memory at the address.
@@ -87,6 +89,9 @@ pub struct Data {
 
 /// Makes the descriptor of a function: what `#[shim]` leaves beside it as `SHIM_<name>`.
 pub type Descriptor = fn() -> Shim;
+
+/// Makes the descriptor of a variable: what `#[data]` leaves beside it as `DATA_<name>`.
+pub type Variable = fn() -> Data;
 
 /// What an export refers to.
 #[derive(Debug, Clone, Copy)]
@@ -255,7 +260,12 @@ mod tests {
     use super::*;
 
     fn target(at: usize) -> Target {
-        Target::Data(Data { name: ["Alpha", "Beta", "_c"][at], size: [4 * at, 8 * at], init: |_, _| {} })
+        Target::Data(Data {
+            name: ["Alpha", "Beta", "_c"][at],
+            exported: "",
+            size: [4 * at, 8 * at],
+            init: |_, _| {},
+        })
     }
 
     const EXPORTS: Exports = Exports::Built(Table {

@@ -42,10 +42,7 @@ static CODECVT: Class = Class {
 };
 
 /// Makes the facet unless there is one; returns its category.
-#[shim(msvcp140(
-    "?_Getcat@?$codecvt@DDU_Mbstatet@@@std@@SA_KPEAPEBVfacet@locale@2@PEBV42@@Z"
-        = "?_Getcat@?$codecvt@DDU_Mbstatet@@@std@@SAIPAPBVfacet@locale@2@PBV42@@Z"
-))]
+#[shim(msvcp140("?_Getcat@?$codecvt@DDU_Mbstatet@@@std@@SA{size}PEAPEBVfacet@locale@2@PEBV42@@Z"))]
 fn getcat(cx: &Cx, place: Ptr<Ptr<u8>>, _locale: Ptr<u8>) -> Crt<usize> {
     get_category(cx, place, category::CTYPE, || facet::make(cx, &CODECVT, 16))
 }
@@ -129,10 +126,7 @@ fn unshift(
 }
 
 /// How many characters make up at most `count` converted ones.
-#[shim(msvcp140(
-    "?length@?$codecvt@DDU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBD1_K@Z"
-        = "?length@?$codecvt@DDU_Mbstatet@@@std@@QBEHAAU_Mbstatet@@PBD1I@Z"
-))]
+#[shim(msvcp140("?length@?$codecvt@DDU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBD1{size}@Z"))]
 fn length(cx: &Cx, this: Ptr<u8>, state: Ptr<u8>, first: Ptr<u8>, last: Ptr<u8>, count: usize) -> Crt<i32> {
     let words = [state, first, last].iter().fold(Words::new(cx), |w, p| w.word(p.addr()));
     Object::from(this).call_int(cx, LENGTH, words.word(count as u64))
@@ -205,10 +199,7 @@ fn do_unshift(
 }
 
 /// As many as there are, at most `count`.
-#[shim(msvcp140(
-    "?do_length@?$codecvt@DDU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEBD1_K@Z"
-        = "?do_length@?$codecvt@DDU_Mbstatet@@@std@@MBEHAAU_Mbstatet@@PBD1I@Z"
-))]
+#[shim(msvcp140("?do_length@?$codecvt@DDU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEBD1{size}@Z"))]
 fn do_length(_this: Ptr<u8>, _state: Ptr<u8>, first: Ptr<u8>, last: Ptr<u8>, count: usize) -> i32 {
     let there = last.addr().saturating_sub(first.addr()).min(count as u64);
     i32::try_from(there).unwrap_or(i32::MAX)

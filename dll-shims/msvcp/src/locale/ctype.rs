@@ -37,10 +37,7 @@ static CTYPE: Class = Class {
 };
 
 /// Makes the facet unless there is one; returns its category.
-#[shim(msvcp140(
-    "?_Getcat@?$ctype@D@std@@SA_KPEAPEBVfacet@locale@2@PEBV42@@Z"
-        = "?_Getcat@?$ctype@D@std@@SAIPAPBVfacet@locale@2@PBV42@@Z"
-))]
+#[shim(msvcp140("?_Getcat@?$ctype@D@std@@SA{size}PEAPEBVfacet@locale@2@PEBV42@@Z"))]
 fn getcat(cx: &Cx, place: Ptr<Ptr<u8>>, _locale: Ptr<u8>) -> Crt<usize> {
     get_category(cx, place, category::CTYPE, || {
         let made = facet::make(cx, &CTYPE, SIZE)?;

@@ -129,9 +129,7 @@ fn copy_locimp(cx: &Cx, other: Ptr<u8>) -> Crt<Ptr<u8>> {
 }
 
 /// Adds a facet to a locale, in place of the one that it had under this number.
-#[shim(msvcp140(
-    "?_Addfac@_Locimp@locale@std@@AEAAXPEAVfacet@23@_K@Z" = "?_Addfac@_Locimp@locale@std@@AAEXPAVfacet@23@I@Z"
-))]
+#[shim(msvcp140("?_Addfac@_Locimp@locale@std@@AEAAXPEAVfacet@23@{size}@Z"))]
 fn add_facet(cx: &Cx, this: Ptr<u8>, facet: Ptr<u8>, number: usize) -> Crt<()> {
     put_facet(cx, this.into(), facet.into(), number)
 }

@@ -10,6 +10,7 @@ pub(crate) mod facet;
 pub(crate) mod locimp;
 pub(crate) mod locinfo;
 pub(crate) mod lock;
+pub(crate) mod punct;
 pub(crate) mod time_put;
 
 use transom_sdk::{Crt, Cx, Ptr};

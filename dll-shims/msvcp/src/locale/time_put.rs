@@ -17,7 +17,7 @@ pub(crate) struct OutIterator {
 impl OutIterator {
     fn put(&mut self, cx: &Cx, text: &[u8]) -> Crt<()> {
         let buffer = Object::from(self.buffer);
-        if self.failed == 0 && (buffer.is_null() || !buffer::put_all(cx, buffer, text)?) {
+        if self.failed == 0 && (buffer.is_null() || !buffer::put_all(cx, buffer, text.to_vec())?) {
             self.failed = 1;
         }
         Ok(())
@@ -33,8 +33,7 @@ static TIME_PUT: Class = Class {
 
 /// Makes the facet unless there is one; returns its category.
 #[shim(msvcp140(
-    "?_Getcat@?$time_put@DV?$ostreambuf_iterator@DU?$char_traits@D@std@@@std@@@std@@SA_KPEAPEBVfacet@locale@2@PEBV42@@Z"
-        = "?_Getcat@?$time_put@DV?$ostreambuf_iterator@DU?$char_traits@D@std@@@std@@@std@@SAIPAPBVfacet@locale@2@PBV42@@Z"
+    "?_Getcat@?$time_put@DV?$ostreambuf_iterator@DU?$char_traits@D@std@@@std@@@std@@SA{size}PEAPEBVfacet@locale@2@PEBV42@@Z"
 ))]
 fn getcat(cx: &Cx, place: Ptr<Ptr<u8>>, _locale: Ptr<u8>) -> Crt<usize> {
     get_category(cx, place, category::TIME, || facet::make(cx, &TIME_PUT, 24))

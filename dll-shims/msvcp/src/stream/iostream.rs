@@ -1,94 +1,99 @@
-//! `basic_iostream<char>`, and what the constructors and destructors of all streams share.
+//! `basic_iostream`: a stream for input and output.
 
-use transom_loader::builtin::Upper;
+use core::marker::PhantomData;
+
 use transom_sdk::{Crt, Cx, Ptr, data, shim};
 
-use super::ios::Ios;
-use super::{ios, istream, ostream};
-use crate::class::Class;
-use crate::object::{self, Field, Object};
+use super::class_name;
+use super::ios::BasicIos;
+use super::istream::{self, become_istream};
+use super::make::{self, Bases, become_stream, put_bases};
+use super::ostream::{self, Ostream};
+use crate::character::Character;
+use crate::class::{self, Class};
+use crate::object::{Field, Object};
 
 /// Where the output stream and `basic_ios` lie in an object that is nothing more than a stream for both.
 const OUTPUT_AT: Field = Field::at(0x10, 0x10);
 const IOS_AT: Field = Field::at(0x20, 0x20);
 
-static IOSTREAM: Class = Class {
-    name: ".?AV?$basic_iostream@DU?$char_traits@D@std@@@std@@",
-    base: Some(&ios::IOS),
-    virtual_base: Some([0x20, 0x20]),
-    functions: &[SHIM_delete_iostream],
-};
+struct Iostream<C>(PhantomData<C>);
 
-const BASES: &str =
-    "??_8?$basic_iostream@DU?$char_traits@D@std@@@std@@7B?$basic_istream@DU?$char_traits@D@std@@@1@@";
-const OUTPUT_BASES: &str =
-    "??_8?$basic_iostream@DU?$char_traits@D@std@@@std@@7B?$basic_ostream@DU?$char_traits@D@std@@@1@@";
-
-/// Writes a table of bases.
-pub(super) fn put_bases(cx: &Cx, at: Ptr<[u32; 2]>, ios_at: Field) {
-    // The image is the DLL's own; a failure shows at the first use of the table.
-    let _ = at.write(cx, [0, u32::try_from(ios_at.offset(cx)).unwrap_or(0)]);
-}
-
-/// The address of a variable of the DLL, by its name.
-pub(super) fn exported(cx: &Cx, name: &str) -> Crt<u64> {
-    let dll = cx.process().builtin("msvcp140.dll");
-    Ok(dll.and_then(|dll| dll.by_name(name.as_bytes())).unwrap_or(0))
+impl<C: Character> Iostream<C> {
+    const CLASS: &'static Class = &Class {
+        name: class_name!(C, "basic_iostream"),
+        base: Some(BasicIos::<C>::CLASS),
+        virtual_base: Some([0x20, 0x20]),
+        functions: &[SHIM_delete_iostream::<C>],
+    };
 }
 
 /// The table of bases as the input part sees it.
-#[data(msvcp140(
-    "??_8?$basic_iostream@DU?$char_traits@D@std@@@std@@7B?$basic_istream@DU?$char_traits@D@std@@@1@@"
-))]
-fn iostream_bases(cx: &Cx, at: Ptr<[u32; 2]>) {
+#[data(msvcp140("??_8{iostream}std@@7B{istream}1@@"))]
+fn iostream_bases<C: Character>(cx: &Cx, at: Ptr<Bases>) {
     put_bases(cx, at, IOS_AT);
 }
 
 /// The table of bases as the output part sees it.
-#[data(msvcp140(
-    "??_8?$basic_iostream@DU?$char_traits@D@std@@@std@@7B?$basic_ostream@DU?$char_traits@D@std@@@1@@"
-))]
-fn output_bases(cx: &Cx, at: Ptr<[u32; 2]>) {
+#[data(msvcp140("??_8{iostream}std@@7B{ostream}1@@"))]
+fn output_bases<C: Character>(cx: &Cx, at: Ptr<Bases>) {
     put_bases(cx, at, Field::at(0x10, 0x10));
 }
 
-/// Ends the life of a stream, given its `basic_ios`, which lies at `ios_at` in a stream alone. In a larger object it is further away by as
-/// much as the word before it says.
-pub(super) fn delete_stream(cx: &Cx, ios: Object, ios_at: Field, flags: u32) -> Crt<Ptr<u8>> {
-    let distance: i32 = transom_sdk::mem::read(ios.0 - 4)?;
-    let stream = ios.0.wrapping_sub(ios_at.offset(cx)).wrapping_add_signed(-i64::from(distance));
-    ios::destroy_ios(cx, Ptr::new(ios.0))?;
-    if flags & 1 != 0 {
-        object::free(cx, stream);
+/// Makes all but the fields of `basic_ios`.
+fn begin<C: Character>(cx: &Cx, stream: Object, complete: bool) -> Crt<()> {
+    let output = Object(stream.field(cx, OUTPUT_AT));
+    if complete {
+        stream.set_pointer(cx, Field::after(0), class::variable(cx, DATA_iostream_bases::<C>))?;
+        output.set_pointer(cx, Field::after(0), class::variable(cx, DATA_output_bases::<C>))?;
     }
-    Ok(Ptr::new(stream))
+    become_istream::<C>(cx, stream)?;
+    become_stream(cx, output, Ostream::<C>::CLASS, ostream::IOS_AT)?;
+    become_stream(cx, stream, Iostream::<C>::CLASS, IOS_AT).map(drop)
 }
 
 /// Makes a stream for input and output. `complete` says that it is not a part of another object, which would have made its
 /// `basic_ios`.
-#[shim(msvcp140(
-    "??0?$basic_iostream@DU?$char_traits@D@std@@@std@@QEAA@PEAV?$basic_streambuf@DU?$char_traits@D@std@@@1@@Z"
-))]
-fn iostream(cx: &Cx, this: Ptr<u8>, buffer: Ptr<u8>, complete: i32) -> Crt<Ptr<u8>> {
-    let stream = Object::from(this);
-    let output = Object(stream.field(cx, OUTPUT_AT));
-    if complete != 0 {
-        stream.set_pointer(cx, Field::after(0), exported(cx, BASES)?)?;
-        output.set_pointer(cx, Field::after(0), exported(cx, OUTPUT_BASES)?)?;
-    }
-    let ios: Ios = istream::become_istream(cx, stream)?;
-    ios.init(cx, buffer.into(), false)?;
-    ostream::become_stream(cx, output, &ostream::OSTREAM, ostream::IOS_AT)?;
-    ostream::become_stream(cx, stream, &IOSTREAM, IOS_AT)?;
+#[shim(msvcp140("??0{iostream}std@@QEAA@PEAV{streambuf}1@@Z"))]
+fn iostream<C: Character>(cx: &Cx, this: Ptr<u8>, buffer: Ptr<u8>, complete: i32) -> Crt<Ptr<u8>> {
+    begin::<C>(cx, this.into(), complete != 0)?;
+    make::ios_of(cx, this.into())?.init::<C>(cx, buffer.into(), false)?;
     Ok(this)
 }
 
+/// Makes a stream of what another one has, but for its buffer.
+#[shim(msvcp140("??0{iostream}std@@IEAA@$$QEAV01@@Z"))]
+fn moved<C: Character>(cx: &Cx, this: Ptr<u8>, other: Ptr<u8>, complete: i32) -> Crt<Ptr<u8>> {
+    iostream::<C>(cx, this, Ptr::NULL, complete)?;
+    swap::<C>(cx, this, other)?;
+    Ok(this)
+}
+
+/// Takes over what another stream has, but for its buffer.
+#[shim(msvcp140("??4{iostream}std@@IEAAAEAV01@$$QEAV01@@Z"))]
+fn assign<C: Character>(cx: &Cx, this: Ptr<u8>, other: Ptr<u8>) -> Crt<Ptr<u8>> {
+    swap::<C>(cx, this, other)?;
+    Ok(this)
+}
+
+/// Exchanges two, but for their buffers.
+#[shim(msvcp140("?swap@{iostream}std@@IEAAXAEAV12@@Z"))]
+fn swap<C: Character>(cx: &Cx, this: Ptr<u8>, other: Ptr<u8>) -> Crt<()> {
+    istream::swap::<C>(cx, this, other)
+}
+
 /// Ends the life of a stream for input and output, which has nothing of its own; its `basic_ios` ends for itself.
-#[shim(msvcp140("??1?$basic_iostream@DU?$char_traits@D@std@@@std@@UEAA@XZ"))]
-fn destroy_iostream(_ios: Ptr<u8>) {}
+#[shim(msvcp140("??1{iostream}std@@UEAA@XZ"))]
+fn destroy_iostream<C: Character>(_ios: Ptr<u8>) {}
+
+/// Ends the life of a stream for input and output and of its `basic_ios`.
+#[shim(msvcp140("??_D{iostream}std@@QEAAXXZ"))]
+fn destroy_all<C: Character>(cx: &Cx, this: Ptr<u8>) -> Crt<()> {
+    make::destroy(cx, this.into())
+}
 
 /// Ends the life of a stream for input and output, given its `basic_ios`.
-#[shim(msvcp140("??_G?$basic_iostream@DU?$char_traits@D@std@@@std@@UEAAPEAXI@Z"))]
-fn delete_iostream(cx: &Cx, ios: Ptr<u8>, flags: u32) -> Crt<Ptr<u8>> {
-    delete_stream(cx, ios.into(), IOS_AT, flags)
+#[shim(msvcp140("??_G{iostream}std@@UEAAPEAXI@Z"))]
+fn delete_iostream<C: Character>(cx: &Cx, ios: Ptr<u8>, flags: u32) -> Crt<Ptr<u8>> {
+    make::delete(cx, ios.into(), IOS_AT, flags)
 }

@@ -1,18 +1,19 @@
-//! Numbers as text, as `num_put` of the C locale writes them: `printf` conversions made of a stream's flags, filled to its width.
+//! Numbers as text, as `num_put` writes them: `printf` conversions made of a stream's flags, with the punctuation of its locale, filled to
+//! its width.
 
 use transom_crt::format::{self, ArgSource, Error, Options};
 use transom_crt::string::charset::Charset;
 
 use super::ios::{Format, flag};
+use crate::character::Character;
+use crate::locale::punct::Punct;
 
-/// Where fill characters go if they go inside: after the sign or the mark of the base.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Pad(usize);
-
-impl Pad {
-    pub(super) fn at(index: usize) -> Self {
-        Self(index)
-    }
+/// A number's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Number<C> {
+    text: Vec<C>,
+    /// Where fill characters go if they go inside: after the sign or the mark of the base.
+    inside: usize,
 }
 
 /// The sign of a number.
@@ -25,14 +26,14 @@ pub(super) enum Sign {
 }
 
 /// Whether integers are written in decimal, which is where they have a sign.
-pub(super) fn is_decimal(format: Format) -> bool {
-    !matches!(format.flags & flag::BASE, flag::OCTAL | flag::HEXADECIMAL)
+pub(super) fn is_decimal(flags: i32) -> bool {
+    !matches!(flags & flag::BASE, flag::OCTAL | flag::HEXADECIMAL)
 }
 
 /// An integer.
-pub(super) fn integer(magnitude: u64, sign: Sign, format: Format) -> (Vec<u8>, Pad) {
-    let has = |bit| format.flags & bit != 0;
-    let (prefix, digits) = match format.flags & flag::BASE {
+pub(super) fn integer<C: Character>(magnitude: u64, sign: Sign, flags: i32, punct: &Punct<C>) -> Number<C> {
+    let has = |bit| flags & bit != 0;
+    let (prefix, digits) = match flags & flag::BASE {
         flag::OCTAL => {
             (if has(flag::SHOW_BASE) && magnitude != 0 { "0" } else { "" }, format!("{magnitude:o}"))
         }
@@ -53,14 +54,34 @@ pub(super) fn integer(magnitude: u64, sign: Sign, format: Format) -> (Vec<u8>, P
     };
     // The 0 of an octal number is a digit of it.
     let inside = if prefix == "0" { 0 } else { prefix.len() };
-    (format!("{prefix}{digits}").into_bytes(), Pad(inside))
+    let text = format!("{prefix}{digits}");
+    let (before, digits) = text.as_bytes().split_at(inside);
+    let text = [C::of_text(before), punct.grouped(C::of_text(digits))].concat();
+    Number { text, inside }
 }
 
 /// A floating-point number.
-pub(super) fn float(value: f64, format: Format) -> (Vec<u8>, Pad) {
-    let has = |bit| format.flags & bit != 0;
-    let upper = has(flag::UPPERCASE);
-    let style = format.flags & flag::FLOAT;
+pub(super) fn float<C: Character>(value: f64, flags: i32, precision: i64, punct: &Punct<C>) -> Number<C> {
+    let text = printed(value, flags, precision);
+    let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
+    let hexadecimal = flags & flag::FLOAT == flag::FLOAT;
+    let mark = if hexadecimal && text.get(sign) == Some(&b'0') { 2 } else { 0 };
+    let inside = sign + mark;
+    let digits = text[inside..].iter().take_while(|b| b.is_ascii_digit()).count();
+    let (before, rest) = text.split_at(inside);
+    let (whole, rest) = rest.split_at(digits);
+    let (point, rest) = rest.split_at(usize::from(rest.first() == Some(&b'.')));
+    let point = if point.is_empty() { Vec::new() } else { vec![punct.point] };
+    Number {
+        text: [C::of_text(before), punct.grouped(C::of_text(whole)), point, C::of_text(rest)].concat(),
+        inside,
+    }
+}
+
+/// What `printf` makes of a floating-point number.
+fn printed(value: f64, flags: i32, set: i64) -> Vec<u8> {
+    let has = |bit| flags & bit != 0;
+    let style = flags & flag::FLOAT;
     let conversion = match style {
         flag::FIXED => b'f',
         flag::SCIENTIFIC => b'e',
@@ -74,14 +95,12 @@ pub(super) fn float(value: f64, format: Format) -> (Vec<u8>, Pad) {
     if has(flag::SHOW_POINT) {
         pattern.push(b'#');
     }
-    pattern.extend(format!(".{}", precision(format.precision, style)).into_bytes());
-    pattern.push(if upper { conversion.to_ascii_uppercase() } else { conversion });
+    pattern.extend(format!(".{}", precision(set, style)).into_bytes());
+    pattern.push(if has(flag::UPPERCASE) { conversion.to_ascii_uppercase() } else { conversion });
     let mut text = Vec::new();
     // The pattern is a good one and its argument is there.
     let _ = format::format(&pattern, &mut One(value), &mut text, &Options::ucrt(0, 8, Charset::C));
-    let sign = usize::from(matches!(text.first(), Some(b'+' | b'-')));
-    let mark = if style == flag::FLOAT && text.get(sign) == Some(&b'0') { 2 } else { 0 };
-    (text, Pad(sign + mark))
+    text
 }
 
 /// The precision that a stream's stands for: hexadecimal numbers show all digits.
@@ -97,17 +116,24 @@ fn precision(set: i64, style: i32) -> i64 {
     }
 }
 
-/// Fills a text to the width that was set.
-pub(super) fn fill(text: &[u8], pad: Pad, format: Format) -> Vec<u8> {
-    let width = usize::try_from(format.width).unwrap_or(0);
-    let missing = width.saturating_sub(text.len());
-    let at = match format.flags & flag::ADJUST {
-        flag::LEFT => text.len(),
-        flag::INTERNAL => pad.0.min(text.len()),
-        _ => 0,
-    };
-    let (before, after) = text.split_at(at);
-    [before, &vec![format.fill; missing], after].concat()
+impl<C: Character> Number<C> {
+    /// A text that is no number, and has no inside.
+    pub(super) fn text(text: Vec<C>) -> Self {
+        Self { text, inside: 0 }
+    }
+
+    /// Its text, filled to the width that was set.
+    pub(super) fn filled(self, format: Format<C>) -> Vec<C> {
+        let width = usize::try_from(format.width).unwrap_or(0);
+        let missing = width.saturating_sub(self.text.len());
+        let at = match format.flags & flag::ADJUST {
+            flag::LEFT => self.text.len(),
+            flag::INTERNAL => self.inside,
+            _ => 0,
+        };
+        let (before, after) = self.text.split_at(at);
+        [before, &vec![format.fill; missing], after].concat()
+    }
 }
 
 /// The one argument of a conversion.
@@ -144,17 +170,17 @@ impl ArgSource for One {
 mod tests {
     use super::*;
 
-    fn format(flags: i32, width: i64) -> Format {
+    fn format(flags: i32, width: i64) -> Format<u8> {
         Format { flags, precision: 6, width, fill: b'*' }
     }
 
-    fn show((text, pad): (Vec<u8>, Pad), format: Format) -> String {
-        String::from_utf8(fill(&text, pad, format)).unwrap()
+    fn show(number: Number<u8>, format: Format<u8>) -> String {
+        String::from_utf8(number.filled(format)).unwrap()
     }
 
     #[test]
     fn integers_in_all_bases() {
-        let of = |value, sign, flags| show(integer(value, sign, format(flags, 0)), format(flags, 0));
+        let of = |value, sign, flags| show(integer(value, sign, flags, &Punct::classic()), format(flags, 0));
         assert_eq!(of(42, Sign::Minus, flag::DECIMAL), "-42");
         assert_eq!(of(42, Sign::Plus, flag::DECIMAL | flag::SHOW_SIGN), "+42");
         assert_eq!(of(42, Sign::None, flag::DECIMAL | flag::SHOW_SIGN), "42");
@@ -166,7 +192,7 @@ mod tests {
 
     #[test]
     fn floats_in_all_styles() {
-        let of = |value, flags| show(float(value, format(flags, 0)), format(flags, 0));
+        let of = |value, flags| show(float(value, flags, 6, &Punct::classic()), format(flags, 0));
         assert_eq!(of(0.1, 0), "0.1");
         assert_eq!(of(1e10, 0), "1e+10");
         assert_eq!(of(2.5, flag::FIXED), "2.500000");
@@ -179,10 +205,19 @@ mod tests {
     fn filling_before_after_and_inside() {
         let of = |flags| {
             let f = format(flags | flag::HEXADECIMAL | flag::SHOW_BASE, 8);
-            show(integer(255, Sign::None, f), f)
+            show(integer(255, Sign::None, f.flags, &Punct::classic()), f)
         };
         assert_eq!(of(0), "****0xff");
         assert_eq!(of(flag::LEFT), "0xff****");
         assert_eq!(of(flag::INTERNAL), "0x****ff");
+    }
+
+    #[test]
+    fn punctuation_of_a_locale() {
+        let punct = Punct { separator: b'.', point: b',', grouping: vec![3, 2], ..Punct::classic() };
+        let of = |value| show(integer(value, Sign::Minus, flag::DECIMAL, &punct), format(0, 0));
+        assert_eq!(of(123), "-123");
+        assert_eq!(of(12_345_678), "-1.23.45.678");
+        assert_eq!(show(float(1234.5, flag::FIXED, 1, &punct), format(0, 0)), "1.234,5");
     }
 }

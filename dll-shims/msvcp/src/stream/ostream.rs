@@ -1,44 +1,37 @@
-//! `basic_ostream<char>`: output, formatted and not.
+//! `basic_ostream`: output of characters as they are; formatted output is in [`super::insert`].
+
+use core::marker::PhantomData;
 
 use transom_crt::cpp;
-use transom_sdk::{Crt, Cx, Func, Ptr, data, mem, shim};
+use transom_sdk::{ByValue, Crt, Cx, Ptr, data, shim};
 
 use super::buffer::{self, Position};
-use super::ios::{self, Ios, flag, state};
-use super::number::{self, Pad, Sign};
+use super::ios::{BasicIos, Ios, basic, flag, state};
+use super::make::{self, Bases, become_stream, ios_of, put_bases};
+use super::{class_name, open};
+use crate::character::Character;
 use crate::class::{self, Class};
 use crate::object::{self, Field, Object};
 
 /// Where `basic_ios` lies in an object that is nothing more than an output stream.
 pub(super) const IOS_AT: Field = Field::at(0x08, 0x10);
 
-pub(super) static OSTREAM: Class = Class {
-    name: ".?AV?$basic_ostream@DU?$char_traits@D@std@@@std@@",
-    base: Some(&ios::IOS),
-    virtual_base: Some([0x08, 0x10]),
-    functions: &[SHIM_delete_ostream],
-};
+/// The class of output streams.
+pub(super) struct Ostream<C>(PhantomData<C>);
 
-/// The table of bases: where the table's pointer is in the object, and where `basic_ios` is, both seen from that pointer.
-#[data(msvcp140("??_8?$basic_ostream@DU?$char_traits@D@std@@@std@@7B@"))]
-pub(super) fn ostream_bases(cx: &Cx, at: Ptr<[u32; 2]>) {
-    super::iostream::put_bases(cx, at, IOS_AT);
+impl<C: Character> Ostream<C> {
+    pub(super) const CLASS: &'static Class = &Class {
+        name: class_name!(C, "basic_ostream"),
+        base: Some(BasicIos::<C>::CLASS),
+        virtual_base: Some([0x08, 0x10]),
+        functions: &[SHIM_delete_ostream::<C>],
+    };
 }
 
-/// A stream's `basic_ios`, found through its table of bases.
-pub(super) fn ios_of(cx: &Cx, stream: Object) -> Crt<Ios> {
-    let table = Object(stream.pointer(cx, Field::after(0))?);
-    let offset: i32 = table.get(cx, Field::at(4, 4))?;
-    Ok(Ios(Object(stream.0.wrapping_add_signed(offset.into()))))
-}
-
-/// Makes the stream's own part, and says how far its `basic_ios` is from where it would be in a stream alone.
-pub(super) fn become_stream(cx: &Cx, stream: Object, class: &'static Class, ios_at: Field) -> Crt<Ios> {
-    let ios = ios_of(cx, stream)?;
-    class::become_one(cx, ios.0, class)?;
-    let distance = ios.0.0.wrapping_sub(stream.field(cx, ios_at));
-    mem::write(ios.0.0 - 4, &i32::try_from(distance.cast_signed()).unwrap_or(0))?;
-    Ok(ios)
+/// The table of bases.
+#[data(msvcp140("??_8{ostream}std@@7B@"))]
+fn ostream_bases<C: Character>(cx: &Cx, at: Ptr<Bases>) {
+    put_bases(cx, at, IOS_AT);
 }
 
 /// Before output: whether the stream is good, after the stream tied to it has been flushed.
@@ -57,36 +50,29 @@ fn begin(cx: &Cx, stream: Object) -> Crt<Option<(Ios, Object)>> {
 }
 
 /// After output: empties the buffer of a stream that is to show at once what is written.
-fn end(cx: &Cx, stream: Object, ios: Ios, buffer: Object, failed: bool) -> Crt<()> {
+fn end(cx: &Cx, stream: Object, ios: Ios, buffer: Object, bits: i32) -> Crt<()> {
     if cpp::uncaught(cx) == 0 {
-        osfx(cx, Ptr::new(stream.0))?;
+        suffix(cx, stream)?;
     }
     buffer::unlock_buffer(cx, buffer)?;
-    ios.add_state(cx, if failed { state::BAD } else { 0 })
+    ios.add_state(cx, bits)
 }
 
-/// Writes with what stands around output.
-fn output(cx: &Cx, stream: Object, write: impl FnOnce(Ios, Object) -> Crt<bool>) -> Crt<Ptr<u8>> {
+/// Writes with what stands around output; `write` says which bits of the state it sets.
+pub(super) fn output(cx: &Cx, stream: Object, write: impl FnOnce(Ios, Object) -> Crt<i32>) -> Crt<Ptr<u8>> {
     match begin(cx, stream)? {
         Some((ios, buffer)) => {
-            let written = write(ios, buffer)?;
-            end(cx, stream, ios, buffer, !written)?;
+            let bits = write(ios, buffer)?;
+            end(cx, stream, ios, buffer, bits)?;
         }
         None => ios_of(cx, stream)?.add_state(cx, state::BAD)?,
     }
     Ok(Ptr::new(stream.0))
 }
 
-/// Writes a number's text, filled to the width that was set.
-fn formatted(cx: &Cx, stream: Ptr<u8>, make: impl FnOnce(ios::Format) -> (Vec<u8>, Pad)) -> Crt<Ptr<u8>> {
-    output(cx, stream.into(), |ios, buffer| {
-        let format = ios.format(cx)?;
-        let (text, pad) = make(format);
-        let filled = number::fill(&text, pad, format);
-        drop(text);
-        ios.end_width(cx)?;
-        buffer::put_all(cx, buffer, filled)
-    })
+/// The bits that output sets in the state.
+pub(super) fn written(all: bool) -> i32 {
+    if all { 0 } else { state::BAD }
 }
 
 /// Empties a stream's buffer.
@@ -101,191 +87,166 @@ pub(super) fn flush_stream(cx: &Cx, stream: Object) -> Crt<()> {
     Ok(())
 }
 
-/// Makes an output stream. `complete` says that it is not a part of another object, which would have made its `basic_ios`.
-#[shim(msvcp140(
-    "??0?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAA@PEAV?$basic_streambuf@DU?$char_traits@D@std@@@1@_N@Z"
-))]
-pub(super) fn ostream(cx: &Cx, this: Ptr<u8>, buffer: Ptr<u8>, standard: u8, complete: i32) -> Crt<Ptr<u8>> {
-    let stream = Object::from(this);
+/// Empties the buffer of a stream that is to show at once what is written.
+fn suffix(cx: &Cx, stream: Object) -> Crt<()> {
+    if ios_of(cx, stream)?.flags(cx)? & flag::UNIT_BUFFERED != 0 { flush_stream(cx, stream) } else { Ok(()) }
+}
+
+/// Makes the output stream's own part. `complete` says that it is not a part of another object, which would have made its
+/// `basic_ios`.
+fn begin_ostream<C: Character>(cx: &Cx, stream: Object, complete: i32) -> Crt<Ios> {
     if complete != 0 {
-        stream.set_pointer(
-            cx,
-            Field::after(0),
-            super::iostream::exported(cx, "??_8?$basic_ostream@DU?$char_traits@D@std@@@std@@7B@")?,
-        )?;
+        stream.set_pointer(cx, Field::after(0), class::variable(cx, DATA_ostream_bases::<C>))?;
     }
-    become_stream(cx, stream, &OSTREAM, IOS_AT)?.init(cx, buffer.into(), standard != 0)?;
+    become_stream(cx, stream, Ostream::<C>::CLASS, IOS_AT)
+}
+
+/// Makes an output stream.
+#[shim(msvcp140("??0{ostream}std@@QEAA@PEAV{streambuf}1@_N@Z"))]
+pub(super) fn ostream<C: Character>(
+    cx: &Cx,
+    this: Ptr<u8>,
+    buffer: Ptr<u8>,
+    standard: u8,
+    complete: i32,
+) -> Crt<Ptr<u8>> {
+    begin_ostream::<C>(cx, this.into(), complete)?.init::<C>(cx, buffer.into(), standard != 0)?;
     Ok(this)
 }
 
+/// Makes an output stream whose `basic_ios` is made by something else.
+#[shim(msvcp140("??0{ostream}std@@QEAA@W4_Uninitialized@1@_N@Z"))]
+fn uninitialized<C: Character>(
+    cx: &Cx,
+    this: Ptr<u8>,
+    _mark: i32,
+    standard: u8,
+    complete: i32,
+) -> Crt<Ptr<u8>> {
+    let ios = begin_ostream::<C>(cx, this.into(), complete)?;
+    if standard != 0 {
+        ios.set_standard(cx)?;
+    }
+    Ok(this)
+}
+
+/// Makes an output stream of what another one has, but for its buffer.
+#[shim(msvcp140("??0{ostream}std@@IEAA@$$QEAV01@@Z"))]
+fn moved<C: Character>(cx: &Cx, this: Ptr<u8>, other: Ptr<u8>, complete: i32) -> Crt<Ptr<u8>> {
+    ostream::<C>(cx, this, Ptr::NULL, 0, complete)?;
+    let [to, from] = [this, other].map(|s| ios_of(cx, s.into()));
+    basic::take::<C>(cx, Ptr::new(to?.0.0), Ptr::new(from?.0.0))?;
+    Ok(this)
+}
+
+/// Takes over what another stream has, but for its buffer.
+#[shim(msvcp140("??4{ostream}std@@IEAAAEAV01@$$QEAV01@@Z"))]
+fn assign<C: Character>(cx: &Cx, this: Ptr<u8>, other: Ptr<u8>) -> Crt<Ptr<u8>> {
+    swap::<C>(cx, this, other)?;
+    Ok(this)
+}
+
+/// Exchanges two, but for their buffers.
+#[shim(msvcp140("?swap@{ostream}std@@IEAAXAEAV12@@Z"))]
+fn swap<C: Character>(cx: &Cx, this: Ptr<u8>, other: Ptr<u8>) -> Crt<()> {
+    let [a, b] = [this, other].map(|s| ios_of(cx, s.into()));
+    basic::swap::<C>(cx, Ptr::new(a?.0.0), Ptr::new(b?.0.0))
+}
+
 /// Ends the life of an output stream, which has nothing of its own; its `basic_ios` ends for itself.
-#[shim(msvcp140("??1?$basic_ostream@DU?$char_traits@D@std@@@std@@UEAA@XZ"))]
-fn destroy_ostream(_ios: Ptr<u8>) {}
+#[shim(msvcp140("??1{ostream}std@@UEAA@XZ"))]
+fn destroy_ostream<C: Character>(_ios: Ptr<u8>) {}
+
+/// Ends the life of an output stream and of its `basic_ios`.
+#[shim(msvcp140("??_D{ostream}std@@QEAAXXZ"))]
+fn destroy_all<C: Character>(cx: &Cx, this: Ptr<u8>) -> Crt<()> {
+    make::destroy(cx, this.into())
+}
 
 /// Ends the life of an output stream, given its `basic_ios`.
-#[shim(msvcp140("??_G?$basic_ostream@DU?$char_traits@D@std@@@std@@UEAAPEAXI@Z"))]
-fn delete_ostream(cx: &Cx, ios: Ptr<u8>, flags: u32) -> Crt<Ptr<u8>> {
-    super::iostream::delete_stream(cx, ios.into(), IOS_AT, flags)
+#[shim(msvcp140("??_G{ostream}std@@UEAAPEAXI@Z"))]
+fn delete_ostream<C: Character>(cx: &Cx, ios: Ptr<u8>, flags: u32) -> Crt<Ptr<u8>> {
+    make::delete(cx, ios.into(), IOS_AT, flags)
+}
+
+/// Before output: whether the stream is good.
+#[shim(msvcp140("?opfx@{ostream}std@@QEAA_NXZ"))]
+fn opfx<C: Character>(cx: &Cx, this: Ptr<u8>) -> Crt<u8> {
+    let ios = ios_of(cx, this.into())?;
+    let tied = ios.tied(cx)?;
+    if ios.is_good(cx)? && tied != 0 && tied != this.addr() {
+        flush_stream(cx, Object(tied))?;
+    }
+    Ok(ios.is_good(cx)?.into())
 }
 
 /// Empties the buffer of a stream that is to show at once what is written.
-#[shim(msvcp140("?_Osfx@?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAXXZ"))]
-fn osfx(cx: &Cx, this: Ptr<u8>) -> Crt<()> {
-    let ios = ios_of(cx, this.into())?;
-    if ios.flags(cx)? & flag::UNIT_BUFFERED != 0 { flush_stream(cx, this.into()) } else { Ok(()) }
+#[shim(msvcp140("?_Osfx@{ostream}std@@QEAAXXZ", "?osfx@{ostream}std@@QEAAXXZ"))]
+fn osfx<C: Character>(cx: &Cx, this: Ptr<u8>) -> Crt<()> {
+    suffix(cx, this.into())
 }
 
 /// Empties the buffer.
-#[shim(msvcp140("?flush@?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV12@XZ"))]
-fn flush(cx: &Cx, this: Ptr<u8>) -> Crt<Ptr<u8>> {
+#[shim(msvcp140("?flush@{ostream}std@@QEAAAEAV12@XZ"))]
+fn flush<C: Character>(cx: &Cx, this: Ptr<u8>) -> Crt<Ptr<u8>> {
     flush_stream(cx, this.into())?;
     Ok(this)
 }
 
 /// Writes a character.
-#[shim(msvcp140("?put@?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV12@D@Z"))]
-fn put(cx: &Cx, this: Ptr<u8>, character: u8) -> Crt<Ptr<u8>> {
-    output(cx, this.into(), |_, buffer| Ok(buffer::put_one(cx, buffer, character)? != buffer::EOF))
+#[shim(msvcp140("?put@{ostream}std@@QEAAAEAV12@{c}@Z"))]
+fn put<C: Character>(cx: &Cx, this: Ptr<u8>, character: C) -> Crt<Ptr<u8>> {
+    output(cx, this.into(), |_, buffer| Ok(written(buffer::put_one(cx, buffer, character)?)))
 }
 
 /// Writes characters.
-#[shim(msvcp140("?write@?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV12@PEBD_J@Z"))]
-fn write(cx: &Cx, this: Ptr<u8>, from: Ptr<u8>, count: i64) -> Crt<Ptr<u8>> {
-    output(cx, this.into(), |_, buffer| Ok(buffer::put_from(cx, buffer, from.addr(), count)? == count))
+#[shim(msvcp140("?write@{ostream}std@@QEAAAEAV12@PEB{c}_J@Z"))]
+fn write<C: Character>(cx: &Cx, this: Ptr<u8>, from: Ptr<C>, count: i64) -> Crt<Ptr<u8>> {
+    output(cx, this.into(), |_, buffer| {
+        Ok(written(buffer::put_from(cx, buffer, from.addr(), count)? == count))
+    })
+}
+
+/// The buffer of a stream that has not failed.
+pub(super) fn movable(cx: &Cx, ios: Ios) -> Crt<Option<Object>> {
+    let failed = ios.state(cx)? & (state::FAIL | state::BAD) != 0;
+    Ok(ios.buffer(cx)?.filter(|_| !failed))
+}
+
+/// Has the position sought be put into a place, and fails if there is none.
+pub(super) fn sought(cx: &Cx, ios: Ios, seek: impl FnOnce(Object, u64) -> Crt<()>) -> Crt<()> {
+    let Some(buffer) = movable(cx, ios)? else { return Ok(()) };
+    let place = object::allocate(cx, Position::BYTES)?;
+    seek(buffer, place)?;
+    let position = Ptr::<Position>::new(place).read(cx)?;
+    object::free(cx, place);
+    ios.add_state(cx, if position.is_none() { state::FAIL } else { 0 })
 }
 
 /// The position; -1 if the stream has failed.
-#[shim(msvcp140("?tellp@?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAA?AV?$fpos@U_Mbstatet@@@2@XZ"))]
-fn tellp(cx: &Cx, this: Ptr<u8>, result: Ptr<Position>) -> Crt<Ptr<Position>> {
-    const CURRENT: i32 = 1;
-    const OUT: i32 = 2;
+#[shim(msvcp140("?tellp@{ostream}std@@QEAA?AV?$fpos@U_Mbstatet@@@2@XZ"))]
+fn tellp<C: Character>(cx: &Cx, this: Ptr<u8>, result: Ptr<Position>) -> Crt<Ptr<Position>> {
     result.write(cx, Position::at(-1))?;
-    let ios = ios_of(cx, this.into())?;
-    if let Some(buffer) = ios.buffer(cx)?
-        && ios.state(cx)? & (state::FAIL | state::BAD) == 0
-    {
-        buffer::seek(cx, buffer, result.addr(), 0, CURRENT, OUT)?;
+    if let Some(buffer) = movable(cx, ios_of(cx, this.into())?)? {
+        buffer::seek(cx, buffer, result.addr(), 0, open::CURRENT, open::mode::OUT)?;
     }
     Ok(result)
 }
 
 /// Moves relative to a position.
-#[shim(msvcp140("?seekp@?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV12@_JH@Z"))]
-fn seekp(cx: &Cx, this: Ptr<u8>, offset: i64, from: i32) -> Crt<Ptr<u8>> {
-    const OUT: i32 = 2;
-    let ios = ios_of(cx, this.into())?;
-    if let Some(buffer) = ios.buffer(cx)?
-        && ios.state(cx)? & (state::FAIL | state::BAD) == 0
-    {
-        let place = object::allocate(cx, 24)?;
-        buffer::seek(cx, buffer, place, offset, from, OUT)?;
-        let position = Ptr::<Position>::new(place).read(cx)?;
-        object::free(cx, place);
-        ios.add_state(cx, if position.offset == -1 { state::FAIL } else { 0 })?;
-    }
+#[shim(msvcp140("?seekp@{ostream}std@@QEAAAEAV12@_JH@Z"))]
+fn seekp<C: Character>(cx: &Cx, this: Ptr<u8>, offset: i64, from: i32) -> Crt<Ptr<u8>> {
+    sought(cx, ios_of(cx, this.into())?, |buffer, place| {
+        buffer::seek(cx, buffer, place, offset, from, open::mode::OUT)
+    })?;
     Ok(this)
 }
 
-/// Writes a signed number whose bits, in its own width, are `bits`: those are what other bases than ten show.
-fn signed(cx: &Cx, this: Ptr<u8>, value: i64, bits: u64) -> Crt<Ptr<u8>> {
-    formatted(cx, this, |format| {
-        let sign = if value < 0 { Sign::Minus } else { Sign::Plus };
-        let magnitude = if number::is_decimal(format) { value.unsigned_abs() } else { bits };
-        number::integer(magnitude, sign, format)
-    })
-}
-
-fn unsigned(cx: &Cx, this: Ptr<u8>, value: u64) -> Crt<Ptr<u8>> {
-    formatted(cx, this, |format| number::integer(value, Sign::None, format))
-}
-
-/// Writes a `short`.
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@F@Z"))]
-fn put_short(cx: &Cx, this: Ptr<u8>, value: i16) -> Crt<Ptr<u8>> {
-    signed(cx, this, value.into(), value.cast_unsigned().into())
-}
-
-/// Writes an `unsigned short`.
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@G@Z"))]
-fn put_unsigned_short(cx: &Cx, this: Ptr<u8>, value: u16) -> Crt<Ptr<u8>> {
-    unsigned(cx, this, value.into())
-}
-
-/// Writes an `int` or a `long`.
-#[shim(msvcp140(
-    "??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@H@Z",
-    "??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@J@Z"
-))]
-fn put_int(cx: &Cx, this: Ptr<u8>, value: i32) -> Crt<Ptr<u8>> {
-    signed(cx, this, value.into(), value.cast_unsigned().into())
-}
-
-/// Writes an `unsigned int` or an `unsigned long`.
-#[shim(msvcp140(
-    "??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@I@Z",
-    "??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@K@Z"
-))]
-fn put_unsigned_int(cx: &Cx, this: Ptr<u8>, value: u32) -> Crt<Ptr<u8>> {
-    unsigned(cx, this, value.into())
-}
-
-/// Writes a `long long`.
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@_J@Z"))]
-fn put_long_long(cx: &Cx, this: Ptr<u8>, value: i64) -> Crt<Ptr<u8>> {
-    signed(cx, this, value, value.cast_unsigned())
-}
-
-/// Writes an `unsigned long long`.
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@_K@Z"))]
-fn put_unsigned_long_long(cx: &Cx, this: Ptr<u8>, value: u64) -> Crt<Ptr<u8>> {
-    unsigned(cx, this, value)
-}
-
-/// Writes a `bool`: as a number, or as a word if the flags say so.
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@_N@Z"))]
-fn put_bool(cx: &Cx, this: Ptr<u8>, value: u8) -> Crt<Ptr<u8>> {
-    formatted(cx, this, |format| {
-        if format.flags & flag::WORDS_FOR_BOOL == 0 {
-            return number::integer((value != 0).into(), Sign::Plus, format);
-        }
-        let word: &[u8] = if value != 0 { b"true" } else { b"false" };
-        (word.to_vec(), Pad::at(0))
-    })
-}
-
-/// Writes a pointer: all digits of it, in hexadecimal.
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@PEBX@Z"))]
-fn put_pointer(cx: &Cx, this: Ptr<u8>, value: Ptr<u8>) -> Crt<Ptr<u8>> {
-    let digits = 2 * usize::from(cx.pointer_size());
-    let text = format!("{:0digits$X}", value.addr());
-    formatted(cx, this, |_| (text.into_bytes(), Pad::at(0)))
-}
-
-/// Writes a `float`.
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@M@Z"))]
-fn put_float(cx: &Cx, this: Ptr<u8>, value: f32) -> Crt<Ptr<u8>> {
-    put_double(cx, this, value.into())
-}
-
-/// Writes a `double` or a `long double`.
-#[shim(msvcp140(
-    "??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@N@Z",
-    "??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@O@Z"
-))]
-fn put_double(cx: &Cx, this: Ptr<u8>, value: f64) -> Crt<Ptr<u8>> {
-    formatted(cx, this, |format| number::float(value, format))
-}
-
-/// Lets a function change the stream (`<< std::endl`).
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@P6AAEAV01@AEAV01@@Z@Z"))]
-fn apply(cx: &Cx, this: Ptr<u8>, function: Func) -> Ptr<u8> {
-    Ptr::new(cx.call(function, &[this.addr()]))
-}
-
-/// Lets a function change the stream's flags (`<< std::hex`).
-#[shim(msvcp140("??6?$basic_ostream@DU?$char_traits@D@std@@@std@@QEAAAEAV01@P6AAEAVios_base@1@AEAV21@@Z@Z"))]
-fn apply_to_base(cx: &Cx, this: Ptr<u8>, function: Func) -> Crt<Ptr<u8>> {
-    let ios = ios_of(cx, this.into())?;
-    cx.call(function, &[ios.0.0]);
+/// Moves to a position.
+#[shim(msvcp140("?seekp@{ostream}std@@QEAAAEAV12@V?$fpos@U_Mbstatet@@@2@@Z"))]
+fn seekp_to<C: Character>(cx: &Cx, this: Ptr<u8>, to: ByValue<Position>) -> Crt<Ptr<u8>> {
+    sought(cx, ios_of(cx, this.into())?, |buffer, place| {
+        buffer::seek_to(cx, buffer, place, to.0, open::mode::OUT)
+    })?;
     Ok(this)
 }
