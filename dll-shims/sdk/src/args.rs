@@ -313,6 +313,25 @@ impl<T: GuestData> Arg for ByValue<T> {
     }
 }
 
+/// A large object (of more than 16 bytes) passed by value, where it lies: it is the callee's, which ends its life.
+#[derive(Debug, Clone, Copy)]
+pub struct InPlace<T>(pub Ptr<T>);
+
+impl<T: GuestData> Arg for InPlace<T> {
+    const KIND: Kind = Kind::Other;
+    fn fetch(args: &mut Args<'_>) -> Self {
+        if args.machine() != Machine::I386 {
+            return Self(Ptr::new(args.pointer()));
+        }
+        let at = args.frame.stack + args.stack;
+        args.stack += T::SIZE[0].next_multiple_of(4) as u64;
+        Self(Ptr::new(at))
+    }
+    fn show(args: &mut Args<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+        write!(out, "{{at {:#x}}}", Self::fetch(args).0.addr())
+    }
+}
+
 /// Where a 16-byte structure result goes: a hidden first argument, where the machine's convention has one.
 #[derive(Debug, Clone, Copy)]
 pub struct Hidden(Option<u64>);

@@ -29,6 +29,7 @@
 //! | [`TextOut`] | a caller's buffer for text; with `ansi` the A form converts |
 //! | [`VarArgs`], [`VaList`] | `...` and `va_list` |
 //! | [`ByValue<T>`] | a structure or object passed by value |
+//! | [`InPlace<T>`] | a large object passed by value, where it lies |
 //! | [`Func`] | the address of a guest function; call it with [`Cx::call`] |
 //!
 //! | result type | on failure |
@@ -72,7 +73,7 @@ mod text;
 mod thread;
 mod trace;
 
-pub use args::{Arg, Args, ByValue, Hidden, Kind, VaList, VarArgs};
+pub use args::{Arg, Args, ByValue, Hidden, InPlace, Kind, VaList, VarArgs};
 pub use boot::ProgramInfo;
 pub use cx::{Cx, enter};
 pub use data::{GuestData, Layout, layout};

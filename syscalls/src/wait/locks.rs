@@ -30,7 +30,14 @@ fn woken(parked: Parked) -> Result<()> {
 }
 
 fn park(key: Key, tag: u32, check: impl FnOnce() -> bool) -> Result<()> {
-    woken(parking::park(key, tag, Deadline::Never, Reasons::TERMINATE, check, || (), || ()))
+    park_until(key, tag, Deadline::Never, check).map(drop)
+}
+
+/// `false` if the deadline passed.
+fn park_until(key: Key, tag: u32, deadline: Deadline, check: impl FnOnce() -> bool) -> Result<bool> {
+    let end = parking::park(key, tag, deadline, Reasons::TERMINATE, check, || (), || ());
+    woken(end)?;
+    Ok(end != Parked::TimedOut)
 }
 
 /// `RTL_CRITICAL_SECTION`, whose fields the guest may look at: `LockCount` is -1 when free and -2 when taken, as since Vista.
@@ -190,7 +197,16 @@ impl SrwLock<'_> {
     /// # Errors
     /// `STATUS_THREAD_IS_TERMINATING`.
     pub fn exclusive(&self) -> Result<()> {
-        self.acquire(SRW_EXCLUSIVE, |s| (s & !SRW_PARKED == 0).then_some(s | SRW_EXCLUSIVE))
+        self.exclusive_until(Deadline::Never).map(drop)
+    }
+
+    /// Takes it exclusively unless a deadline passes first. `false` if it did.
+    ///
+    /// # Errors
+    /// `STATUS_THREAD_IS_TERMINATING`.
+    pub fn exclusive_until(&self, deadline: Deadline) -> Result<bool> {
+        // Who gives up leaves the mark of being parked to the next release, which finds nobody and takes it away.
+        self.acquire(SRW_EXCLUSIVE, deadline, |s| (s & !SRW_PARKED == 0).then_some(s | SRW_EXCLUSIVE))
     }
 
     /// Shares it.
@@ -200,20 +216,27 @@ impl SrwLock<'_> {
     pub fn shared(&self) -> Result<()> {
         // Who was parked and woken may share it beside others that are parked still; newcomers may not.
         let mut newcomer = true;
-        self.acquire(0, move |s| {
+        let take = move |s| {
             let barred = if newcomer { SRW_EXCLUSIVE | SRW_PARKED } else { SRW_EXCLUSIVE };
             newcomer &= s & SRW_PARKED == 0;
             (s & barred == 0).then_some(s + 1)
-        })
+        };
+        self.acquire(0, Deadline::Never, take).map(drop)
     }
 
-    fn acquire(&self, tag: u32, mut take: impl FnMut(u32) -> Option<u32>) -> Result<()> {
+    /// `false` if the deadline passed.
+    fn acquire(
+        &self,
+        tag: u32,
+        deadline: Deadline,
+        mut take: impl FnMut(u32) -> Option<u32>,
+    ) -> Result<bool> {
         let mut spins = SPINS;
         loop {
             let s = self.0.load(Ordering::Relaxed);
             if let Some(new) = take(s) {
                 if self.0.compare_exchange_weak(s, new, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                    return Ok(());
+                    return Ok(true);
                 }
                 continue;
             }
@@ -222,13 +245,16 @@ impl SrwLock<'_> {
                 core::hint::spin_loop();
                 continue;
             }
-            park(Key::of(self.0), tag, || {
+            let in_time = park_until(Key::of(self.0), tag, deadline, || {
                 self.0
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |s| {
                         (s & !SRW_PARKED != 0).then_some(s | SRW_PARKED)
                     })
                     .is_ok()
             })?;
+            if !in_time {
+                return Ok(false);
+            }
         }
     }
 

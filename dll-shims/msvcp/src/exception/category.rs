@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Generic,
     /// Of streams.
     Iostream,
+    /// Of Windows.
+    System,
 }
 
 /// The number in a category by which it is compared.
@@ -28,17 +30,19 @@ impl Kind {
         match self {
             Self::Iostream => 3,
             Self::Generic => 5,
+            Self::System => 7,
         }
     }
 
     fn of(cx: &Cx, object: Object) -> Crt<Self> {
         let identity: usize = object.get(cx, IDENTITY)?;
-        Ok(if identity == Self::Iostream.identity() { Self::Iostream } else { Self::Generic })
+        let kinds = [Self::Iostream, Self::System];
+        Ok(kinds.into_iter().find(|k| k.identity() == identity).unwrap_or(Self::Generic))
     }
 }
 
 #[derive(Default)]
-struct State([AtomicU64; 2]);
+struct State([AtomicU64; 3]);
 
 static CLASS: Class = Class {
     name: ".?AVerror_category@std@@",
@@ -72,6 +76,7 @@ fn object_of(cx: &Cx, kind: Kind) -> Crt<Object> {
 fn text_of(kind: Kind, code: i32) -> &'static str {
     match kind {
         Kind::Iostream if code == 1 => "iostream stream error",
+        Kind::System => errors::text(errors::of_windows(code.cast_unsigned())).unwrap_or("unknown error"),
         _ => errors::text(code).unwrap_or("unknown error"),
     }
 }
@@ -125,6 +130,7 @@ fn name(cx: &Cx, this: Ptr<u8>) -> Crt<Ptr<u8>> {
     let name = match Kind::of(cx, this.into())? {
         Kind::Generic => "generic",
         Kind::Iostream => "iostream",
+        Kind::System => "system",
     };
     Ok(Ptr::new(class::text(cx, name)?))
 }
@@ -146,12 +152,18 @@ fn code_at(cx: &Cx, at: Ptr<u8>) -> Crt<Code> {
     Ok((object.get(cx, Field::after(0))?, object.pointer(cx, Field::after(1))?))
 }
 
-/// The condition that a code means: the same number of the same category.
+/// The condition that a code means: for errors of Windows the `errno` value that they stand for, if any; otherwise the same number of the
+/// same category.
 #[shim(msvcp140("?default_error_condition@error_category@std@@UEBA?AVerror_condition@2@H@Z"))]
 fn default_error_condition(cx: &Cx, this: Ptr<u8>, result: Ptr<u8>, code: i32) -> Crt<Ptr<u8>> {
     let object = Object::from(result);
-    object.set(cx, Field::after(0), code)?;
-    object.set_pointer(cx, Field::after(1), this.addr())?;
+    let errno = match Kind::of(cx, this.into())? {
+        Kind::System => errors::of_windows(code.cast_unsigned()),
+        _ => 0,
+    };
+    let category = if errno == 0 { this.addr() } else { object_of(cx, Kind::Generic)?.0 };
+    object.set(cx, Field::after(0), if errno == 0 { code } else { errno })?;
+    object.set_pointer(cx, Field::after(1), category)?;
     Ok(result)
 }
 

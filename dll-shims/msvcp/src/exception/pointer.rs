@@ -1,7 +1,9 @@
 //! `exception_ptr`: a counted reference to a copy of an exception, of whatever class it is: what is copied and how is in the ThrowInfo
 //! of the throw.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use transom_crt::cpp;
 use transom_sdk::{Crt, Cx, Func, Ptr, mem, shim};
@@ -169,16 +171,37 @@ fn copy_exception(cx: &Cx, pointer: Ptr<u8>, object: Ptr<u8>, info: Ptr<u8>) -> 
     capture(cx, pointer.into(), object.addr(), info.addr())
 }
 
-/// Throws what a pointer is to. The thrown copy's memory stays: its class may be the program's, and only its destructor is known.
+/// Copies that threads have thrown. The handler that ends such an exception destroys the copy by its class's destructor, which may be the
+/// program's, so nothing tells that its memory is free; it is once the thread handles no exception at all.
+#[derive(Default)]
+struct State(Mutex<HashMap<u32, Vec<u64>>>);
+
+fn with_thrown<T>(cx: &Cx, work: impl FnOnce(&mut Vec<u64>) -> T) -> T {
+    let mut all = cx.state::<State>().0.lock().unwrap_or_else(PoisonError::into_inner);
+    work(all.entry(cx.thread_id()).or_default())
+}
+
+/// Gives the memory of copies back that the thread has thrown and that nothing handles any more.
+fn collect(cx: &Cx) {
+    if cpp::uncaught(cx) == 0 && cpp::handled(cx).is_none() {
+        for copy in with_thrown(cx, core::mem::take) {
+            object::free(cx, copy);
+        }
+    }
+}
+
+/// Throws a copy of what a pointer is to.
 #[shim(msvcp140("?__ExceptionPtrRethrow@@YAXPEBX@Z"))]
 fn rethrow(cx: &Cx, pointer: Ptr<u8>) -> Crt<()> {
     let reference = reference(cx, pointer)?;
     if reference == 0 {
         return throw(cx, &classes::BAD_EXCEPTION, b"bad exception");
     }
+    collect(cx);
     let info = Object(reference).get(cx, INFO)?;
     let thrown = Thrown::read(cx, info)?;
     let object = object::allocate(cx, thrown.size as usize)?;
+    with_thrown(cx, |all| all.push(object));
     thrown.copy_to(cx, object, reference + COPY)?;
     cpp::throw(cx, object, info)
 }

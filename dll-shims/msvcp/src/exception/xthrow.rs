@@ -102,6 +102,13 @@ pub(crate) fn throw_cpp_error(cx: &Cx, reason: i32) -> Crt<()> {
     category::throw_coded(cx, &c::SYSTEM_ERROR, errno, category::Kind::Generic, what)
 }
 
+/// Throws `system_error` for the last error of the operating system.
+#[shim(msvcp140("?_XGetLastError@std@@YAXXZ"), partial = "the message is that of the errno value")]
+fn xget_last_error(cx: &Cx) -> Crt<()> {
+    let code = cx.last_error().cast_signed();
+    category::throw_coded(cx, &c::SYSTEM_ERROR, code, category::Kind::System, None)
+}
+
 /// Throws `system_error` for what a function of threads returned (`_Thrd_result`).
 #[shim(msvcp140("?_Throw_C_error@std@@YAXH@Z"))]
 fn throw_c_error(cx: &Cx, result: i32) -> Crt<()> {

@@ -1,11 +1,15 @@
-//! `codecvt<char, char, mbstate_t>`: conversion of characters to characters, which changes nothing.
+//! `codecvt<C, char, mbstate_t>`: conversion of bytes to characters and back. Characters that are bytes stay as they are; wide ones of the
+//! C locale are the bytes' values.
 //!
 //! The public functions call the virtual ones, so that a class derived from it takes part.
 
-use transom_sdk::{Crt, Cx, Ptr, shim};
+use core::marker::PhantomData;
+
+use transom_sdk::{Crt, Cx, Ptr, data, shim};
 
 use super::{category, facet, get_category};
-use crate::class::Class;
+use crate::character::Character;
+use crate::class::{self, Class};
 use crate::object::{Object, Words};
 
 /// Slots of virtual functions, after those of facets.
@@ -17,34 +21,67 @@ const OUT: u16 = 7;
 const UNSHIFT: u16 = 8;
 const LENGTH: u16 = 9;
 
+/// Results of a conversion.
+const OK: i32 = 0;
+/// There is no room for more.
+const PARTIAL: i32 = 1;
+/// A character has no bytes.
+const ERROR: i32 = 2;
 /// Nothing was converted: source and target are alike.
 const NOCONV: i32 = 3;
+
+/// Bytes of a facet's object.
+const SIZE: usize = 0x40;
 
 static CODECVT_BASE: Class =
     Class { name: ".?AVcodecvt_base@std@@", base: Some(&facet::FACET), virtual_base: None, functions: &[] };
 
-static CODECVT: Class = Class {
-    name: ".?AV?$codecvt@DDU_Mbstatet@@@std@@",
-    base: Some(&CODECVT_BASE),
-    virtual_base: None,
-    functions: &[
-        facet::COUNTING[0],
-        facet::COUNTING[1],
-        facet::COUNTING[2],
-        SHIM_do_always_noconv,
-        SHIM_do_max_length,
-        SHIM_do_encoding,
-        SHIM_do_in,
-        SHIM_do_out,
-        SHIM_do_unshift,
-        SHIM_do_length,
-    ],
-};
+struct Codecvt<C>(PhantomData<C>);
+
+impl<C: Character> Codecvt<C> {
+    const CLASS: &'static Class = &Class {
+        name: if C::WIDE {
+            ".?AV?$codecvt@_WDU_Mbstatet@@@std@@"
+        } else {
+            ".?AV?$codecvt@DDU_Mbstatet@@@std@@"
+        },
+        base: Some(&CODECVT_BASE),
+        virtual_base: None,
+        functions: &[
+            facet::COUNTING[0],
+            facet::COUNTING[1],
+            facet::COUNTING[2],
+            SHIM_do_always_noconv::<C>,
+            SHIM_do_max_length::<C>,
+            SHIM_do_encoding::<C>,
+            SHIM_do_in::<C>,
+            SHIM_do_out::<C>,
+            SHIM_do_unshift::<C>,
+            SHIM_do_length::<C>,
+        ],
+    };
+}
+
+/// The number of `codecvt`.
+#[data(msvcp140("?id@?$codecvt@{c}DU_Mbstatet@@@std@@2V0locale@2@A"))]
+fn codecvt_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
+
+/// Makes the facet; `references` of 1 keeps it from being deleted.
+#[shim(msvcp140("??0?$codecvt@{c}DU_Mbstatet@@@std@@QEAA@{size}@Z"))]
+fn codecvt<C: Character>(cx: &Cx, this: Ptr<u8>, references: usize) -> Crt<Ptr<u8>> {
+    facet::init(cx, this, references)?;
+    class::become_one(cx, this.into(), Codecvt::<C>::CLASS)?;
+    Ok(this)
+}
+
+/// Ends the life of a facet.
+#[shim(msvcp140("??1?$codecvt@{c}DU_Mbstatet@@@std@@MEAA@XZ"))]
+fn destroy_codecvt<C: Character>(_this: Ptr<u8>) {}
 
 /// Makes the facet unless there is one; returns its category.
-#[shim(msvcp140("?_Getcat@?$codecvt@DDU_Mbstatet@@@std@@SA{size}PEAPEBVfacet@locale@2@PEBV42@@Z"))]
-fn getcat(cx: &Cx, place: Ptr<Ptr<u8>>, _locale: Ptr<u8>) -> Crt<usize> {
-    get_category(cx, place, category::CTYPE, || facet::make(cx, &CODECVT, 16))
+#[shim(msvcp140("?_Getcat@?$codecvt@{c}DU_Mbstatet@@@std@@SA{size}PEAPEBVfacet@locale@2@PEBV42@@Z"))]
+fn getcat<C: Character>(cx: &Cx, place: Ptr<Ptr<u8>>, _locale: Ptr<u8>) -> Crt<usize> {
+    get_category(cx, place, category::CTYPE, || facet::make(cx, Codecvt::<C>::CLASS, SIZE))
 }
 
 /// Whether characters stay as they are.
@@ -80,8 +117,10 @@ fn convert(
 }
 
 /// Converts what comes from a file.
-#[shim(msvcp140("?in@?$codecvt@DDU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBD1AEAPEBDPEAD3AEAPEAD@Z"))]
-fn in_(
+#[shim(msvcp140(
+    "?in@?$codecvt@{c}DU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBDPEBDAEAPEBDPEA{c}PEA{c}AEAPEA{c}@Z"
+))]
+fn in_<C: Character>(
     cx: &Cx,
     this: Ptr<u8>,
     state: Ptr<u8>,
@@ -96,8 +135,10 @@ fn in_(
 }
 
 /// Converts what goes to a file.
-#[shim(msvcp140("?out@?$codecvt@DDU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBD1AEAPEBDPEAD3AEAPEAD@Z"))]
-fn out(
+#[shim(msvcp140(
+    "?out@?$codecvt@{c}DU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEB{c}PEB{c}AEAPEB{c}PEADPEADAEAPEAD@Z"
+))]
+fn out<C: Character>(
     cx: &Cx,
     this: Ptr<u8>,
     state: Ptr<u8>,
@@ -112,8 +153,8 @@ fn out(
 }
 
 /// Writes what brings the state back to its beginning.
-#[shim(msvcp140("?unshift@?$codecvt@DDU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEAD1AEAPEAD@Z"))]
-fn unshift(
+#[shim(msvcp140("?unshift@?$codecvt@{c}DU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEAD1AEAPEAD@Z"))]
+fn unshift<C: Character>(
     cx: &Cx,
     this: Ptr<u8>,
     state: Ptr<u8>,
@@ -126,67 +167,129 @@ fn unshift(
 }
 
 /// How many characters make up at most `count` converted ones.
-#[shim(msvcp140("?length@?$codecvt@DDU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBD1{size}@Z"))]
-fn length(cx: &Cx, this: Ptr<u8>, state: Ptr<u8>, first: Ptr<u8>, last: Ptr<u8>, count: usize) -> Crt<i32> {
-    let words = [state, first, last].iter().fold(Words::new(cx), |w, p| w.word(p.addr()));
-    Object::from(this).call_int(cx, LENGTH, words.word(count as u64))
-}
-
-/// Characters stay as they are.
-#[shim(msvcp140("?do_always_noconv@codecvt_base@std@@MEBA_NXZ"))]
-fn do_always_noconv(_this: Ptr<u8>) -> u8 {
-    1
-}
-
-/// A character is one character.
-#[shim(msvcp140("?do_max_length@codecvt_base@std@@MEBAHXZ"))]
-fn do_max_length(_this: Ptr<u8>) -> i32 {
-    1
-}
-
-/// A character is always one character.
-#[shim(msvcp140("?do_encoding@codecvt_base@std@@MEBAHXZ"))]
-fn do_encoding(_this: Ptr<u8>) -> i32 {
-    1
-}
-
-/// Converts nothing.
-#[shim(msvcp140("?do_in@?$codecvt@DDU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEBD1AEAPEBDPEAD3AEAPEAD@Z"))]
-fn do_in(
-    cx: &Cx,
-    _this: Ptr<u8>,
-    _state: Ptr<u8>,
-    first: Ptr<u8>,
-    _last: Ptr<u8>,
-    middle: Ptr<Ptr<u8>>,
-    to: Ptr<u8>,
-    _to_last: Ptr<u8>,
-    to_middle: Ptr<Ptr<u8>>,
-) -> Crt<i32> {
-    middle.write(cx, first)?;
-    to_middle.write(cx, to)?;
-    Ok(NOCONV)
-}
-
-/// Converts nothing.
-#[shim(msvcp140("?do_out@?$codecvt@DDU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEBD1AEAPEBDPEAD3AEAPEAD@Z"))]
-fn do_out(
+#[shim(msvcp140("?length@?$codecvt@{c}DU_Mbstatet@@@std@@QEBAHAEAU_Mbstatet@@PEBD1{size}@Z"))]
+fn length<C: Character>(
     cx: &Cx,
     this: Ptr<u8>,
     state: Ptr<u8>,
     first: Ptr<u8>,
     last: Ptr<u8>,
+    count: usize,
+) -> Crt<i32> {
+    let words = [state, first, last].iter().fold(Words::new(cx), |w, p| w.word(p.addr()));
+    Object::from(this).call_int(cx, LENGTH, words.word(count as u64))
+}
+
+/// Whether characters stay as they are.
+#[shim(msvcp140(
+    "?do_always_noconv@?$codecvt@{c}DU_Mbstatet@@@std@@MEBA_NXZ",
+    "?do_always_noconv@codecvt_base@std@@MEBA_NXZ"
+))]
+fn do_always_noconv<C: Character>(_this: Ptr<u8>) -> u8 {
+    (!C::WIDE).into()
+}
+
+/// A character is one byte.
+#[shim(msvcp140(
+    "?do_max_length@?$codecvt@{c}DU_Mbstatet@@@std@@MEBAHXZ",
+    "?do_max_length@codecvt_base@std@@MEBAHXZ"
+))]
+fn do_max_length<C: Character>(_this: Ptr<u8>) -> i32 {
+    1
+}
+
+/// A character is always one byte; for wide ones that is not promised.
+#[shim(msvcp140(
+    "?do_encoding@?$codecvt@{c}DU_Mbstatet@@@std@@MEBAHXZ",
+    "?do_encoding@codecvt_base@std@@MEBAHXZ"
+))]
+fn do_encoding<C: Character>(_this: Ptr<u8>) -> i32 {
+    (!C::WIDE).into()
+}
+
+/// Converts characters one by one as long as there is room for them, and tells where source and target ended.
+fn one_by_one<S: Character, T: Character>(
+    cx: &Cx,
+    [first, last]: [Ptr<S>; 2],
+    middle: Ptr<Ptr<S>>,
+    [to, to_last]: [Ptr<T>; 2],
+    to_middle: Ptr<Ptr<T>>,
+) -> Crt<i32> {
+    let (mut from, mut target) = (first, to);
+    let mut result = OK;
+    while from.addr() < last.addr() {
+        let character = from.read(cx)?;
+        if target.addr() >= to_last.addr() {
+            result = PARTIAL;
+            break;
+        }
+        if T::from_code(character.code()).code() != character.code() {
+            result = ERROR;
+            break;
+        }
+        target.write(cx, T::from_code(character.code()))?;
+        (from, target) = (from.add(cx, 1), target.add(cx, 1));
+    }
+    middle.write(cx, from)?;
+    to_middle.write(cx, target)?;
+    Ok(result)
+}
+
+/// Converts bytes to characters.
+#[shim(
+    msvcp140(
+        "?do_in@?$codecvt@{c}DU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEBDPEBDAEAPEBDPEA{c}PEA{c}AEAPEA{c}@Z"
+    ),
+    partial = "wide characters are converted as in the C locale in every locale"
+)]
+fn do_in<C: Character>(
+    cx: &Cx,
+    _this: Ptr<u8>,
+    _state: Ptr<u8>,
+    first: Ptr<u8>,
+    last: Ptr<u8>,
     middle: Ptr<Ptr<u8>>,
+    to: Ptr<C>,
+    to_last: Ptr<C>,
+    to_middle: Ptr<Ptr<C>>,
+) -> Crt<i32> {
+    if C::WIDE {
+        return one_by_one(cx, [first, last], middle, [to, to_last], to_middle);
+    }
+    middle.write(cx, first)?;
+    to_middle.write(cx, to)?;
+    Ok(NOCONV)
+}
+
+/// Converts characters to bytes.
+#[shim(
+    msvcp140(
+        "?do_out@?$codecvt@{c}DU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEB{c}PEB{c}AEAPEB{c}PEADPEADAEAPEAD@Z"
+    ),
+    partial = "wide characters are converted as in the C locale in every locale"
+)]
+fn do_out<C: Character>(
+    cx: &Cx,
+    _this: Ptr<u8>,
+    _state: Ptr<u8>,
+    first: Ptr<C>,
+    last: Ptr<C>,
+    middle: Ptr<Ptr<C>>,
     to: Ptr<u8>,
     to_last: Ptr<u8>,
     to_middle: Ptr<Ptr<u8>>,
 ) -> Crt<i32> {
-    do_in(cx, this, state, first, last, middle, to, to_last, to_middle)
+    if C::WIDE {
+        return one_by_one(cx, [first, last], middle, [to, to_last], to_middle);
+    }
+    middle.write(cx, first)?;
+    to_middle.write(cx, to)?;
+    Ok(NOCONV)
 }
 
 /// There is no state.
-#[shim(msvcp140("?do_unshift@?$codecvt@DDU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEAD1AEAPEAD@Z"))]
-fn do_unshift(
+#[shim(msvcp140("?do_unshift@?$codecvt@{c}DU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEADPEADAEAPEAD@Z"))]
+fn do_unshift<C: Character>(
     cx: &Cx,
     _this: Ptr<u8>,
     _state: Ptr<u8>,
@@ -195,12 +298,18 @@ fn do_unshift(
     to_middle: Ptr<Ptr<u8>>,
 ) -> Crt<i32> {
     to_middle.write(cx, to)?;
-    Ok(NOCONV)
+    Ok(if C::WIDE { OK } else { NOCONV })
 }
 
 /// As many as there are, at most `count`.
-#[shim(msvcp140("?do_length@?$codecvt@DDU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEBD1{size}@Z"))]
-fn do_length(_this: Ptr<u8>, _state: Ptr<u8>, first: Ptr<u8>, last: Ptr<u8>, count: usize) -> i32 {
+#[shim(msvcp140("?do_length@?$codecvt@{c}DU_Mbstatet@@@std@@MEBAHAEAU_Mbstatet@@PEBDPEBD{size}@Z"))]
+fn do_length<C: Character>(
+    _this: Ptr<u8>,
+    _state: Ptr<u8>,
+    first: Ptr<u8>,
+    last: Ptr<u8>,
+    count: usize,
+) -> i32 {
     let there = last.addr().saturating_sub(first.addr()).min(count as u64);
     i32::try_from(there).unwrap_or(i32::MAX)
 }

@@ -70,7 +70,7 @@ fn counts_here(cx: &Cx, facet: Object) -> Crt<bool> {
 
 /// Makes a facet; `references` of 1 keeps it from being deleted.
 #[shim(msvcp140("??0facet@locale@std@@IEAA@{size}@Z"))]
-fn facet(cx: &Cx, this: Ptr<u8>, references: usize) -> Crt<Ptr<u8>> {
+pub(super) fn init(cx: &Cx, this: Ptr<u8>, references: usize) -> Crt<Ptr<u8>> {
     let facet = Object::from(this);
     class::become_one(cx, facet, &FACET)?;
     facet.set(cx, REFERENCES, u32::try_from(references).unwrap_or(u32::MAX))?;

@@ -2,9 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use transom_sdk::{AStr, Crt, Cx, Ptr, data, mem, shim};
+use transom_sdk::{Crt, Cx, Ptr, data, mem, shim};
 
-use super::{facet, implementation, locinfo};
+use super::{facet, implementation, locinfo, yarn};
+use crate::character::Character;
 use crate::class::Class;
 use crate::object::{self, Field, Object};
 
@@ -62,7 +63,7 @@ fn classic_implementation(cx: &Cx) -> Crt<Object> {
     }
     let made = make(cx, false)?;
     made.set(cx, CATEGORIES, ALL)?;
-    locinfo::set_name(cx, Object(made.field(cx, NAME)), b"C")?;
+    yarn::set_name(cx, Object(made.field(cx, NAME)), b"C")?;
     facet::add_reference(cx, made)?;
     match slot.compare_exchange(0, made.0, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Ok(made),
@@ -119,7 +120,7 @@ fn copy_locimp(cx: &Cx, other: Ptr<u8>) -> Crt<Ptr<u8>> {
     let from = Object::from(other);
     let made = make(cx, from.get::<u8>(cx, TRANSPARENT)? != 0)?;
     made.set(cx, CATEGORIES, from.get::<i32>(cx, CATEGORIES)?)?;
-    locinfo::copy_name(cx, Object(made.field(cx, NAME)), Object(from.field(cx, NAME)))?;
+    yarn::copy_name(cx, Object(made.field(cx, NAME)), Object(from.field(cx, NAME)))?;
     for number in 0..from.get(cx, COUNT)? {
         if let Some(facet) = own_facet(cx, from, number)? {
             put_facet(cx, made, facet, number)?;
@@ -150,7 +151,7 @@ fn make_locale(cx: &Cx, info: Ptr<u8>, categories: i32, locimp: Ptr<u8>, other: 
         }
     }
     to.set(cx, CATEGORIES, to.get::<i32>(cx, CATEGORIES)? | categories)?;
-    locinfo::copy_name(cx, Object(to.field(cx, NAME)), locinfo::name_of(cx, info.into()))?;
+    yarn::copy_name(cx, Object(to.field(cx, NAME)), locinfo::name_of(cx, info.into()))?;
     Ok(locimp)
 }
 
@@ -164,7 +165,7 @@ fn delete_locimp(cx: &Cx, this: Ptr<u8>, flags: u32) -> Crt<Ptr<u8>> {
         }
     }
     object::free(cx, locimp.pointer(cx, FACETS)?);
-    locinfo::set_name(cx, Object(locimp.field(cx, NAME)), b"")?;
+    yarn::set_name(cx, Object(locimp.field(cx, NAME)), b"")?;
     if flags & 1 != 0 {
         object::free(cx, this.addr());
     }
@@ -209,30 +210,38 @@ fn classic(cx: &Cx) -> Crt<Ptr<u8>> {
     Ok(Ptr::new(locale.0))
 }
 
-/// Sets a `_Yarn`, the text that names a locale.
-#[shim(msvcp140("??4?$_Yarn@D@std@@QEAAAEAV01@PEBD@Z"))]
-fn assign_yarn(cx: &Cx, this: Ptr<u8>, text: Option<AStr>) -> Crt<Ptr<u8>> {
-    let text = text.map(AStr::get).transpose()?.unwrap_or_default();
-    locinfo::set_name(cx, this.into(), &text)?;
-    Ok(this)
-}
-
 /// The number that the last facet class was given.
 #[data(msvcp140("?_Id_cnt@id@locale@std@@0HA"))]
 fn id_count(cx: &Cx, at: Ptr<i32>) {}
 
-/// The number of `collate<char>`.
-#[data(msvcp140("?id@?$collate@D@std@@2V0locale@2@A"))]
-fn collate_id(cx: &Cx, at: Ptr<usize>) {}
+/// The number of `collate`.
+#[data(msvcp140("?id@?$collate@{c}@std@@2V0locale@2@A"))]
+fn collate_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
 
-/// The number of `ctype<char>`.
-#[data(msvcp140("?id@?$ctype@D@std@@2V0locale@2@A"))]
-fn ctype_id(cx: &Cx, at: Ptr<usize>) {}
+/// The number of `messages`.
+#[data(msvcp140("?id@?$messages@{c}@std@@2V0locale@2@A"))]
+fn messages_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
 
-/// The number of `codecvt<char, char, mbstate_t>`.
-#[data(msvcp140("?id@?$codecvt@DDU_Mbstatet@@@std@@2V0locale@2@A"))]
-fn codecvt_id(cx: &Cx, at: Ptr<usize>) {}
+/// The number of `num_get`.
+#[data(msvcp140("?id@?$num_get@{c}V{istreambuf_iterator}std@@@std@@2V0locale@2@A"))]
+fn num_get_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
 
-/// The number of `time_put<char>`.
-#[data(msvcp140("?id@?$time_put@DV?$ostreambuf_iterator@DU?$char_traits@D@std@@@std@@@std@@2V0locale@2@A"))]
-fn time_put_id(cx: &Cx, at: Ptr<usize>) {}
+/// The number of `num_put`.
+#[data(msvcp140("?id@?$num_put@{c}V{ostreambuf_iterator}std@@@std@@2V0locale@2@A"))]
+fn num_put_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
+
+/// The number of `money_get`.
+#[data(msvcp140("?id@?$money_get@{c}V{istreambuf_iterator}std@@@std@@2V0locale@2@A"))]
+fn money_get_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
+
+/// The number of `money_put`.
+#[data(msvcp140("?id@?$money_put@{c}V{ostreambuf_iterator}std@@@std@@2V0locale@2@A"))]
+fn money_put_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
+
+/// The number of `moneypunct` with the international currency symbol.
+#[data(msvcp140("?id@?$moneypunct@{c}$00@std@@2V0locale@2@A"))]
+fn international_moneypunct_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}
+
+/// The number of `moneypunct` with the local currency symbol.
+#[data(msvcp140("?id@?$moneypunct@{c}$0A@@std@@2V0locale@2@A"))]
+fn moneypunct_id<C: Character>(cx: &Cx, at: Ptr<usize>) {}

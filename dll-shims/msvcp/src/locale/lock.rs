@@ -42,3 +42,13 @@ fn _Lock_shared_ptr_spin_lock(cx: &Cx) {
 fn _Unlock_shared_ptr_spin_lock(cx: &Cx) {
     guard(cx, SHARED_PTR).unlock(cx.thread_id());
 }
+
+/// Makes sure that the guards are there, which they always are.
+#[shim(msvcp140("??0_Init_locks@std@@QEAA@XZ"))]
+fn init_locks(this: Ptr<u8>) -> Ptr<u8> {
+    this
+}
+
+/// Gives the guards up, which stay all the same.
+#[shim(msvcp140("??1_Init_locks@std@@QEAA@XZ"))]
+fn end_locks(_this: Ptr<u8>) {}

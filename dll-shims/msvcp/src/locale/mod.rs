@@ -12,6 +12,7 @@ pub(crate) mod locinfo;
 pub(crate) mod lock;
 pub(crate) mod punct;
 pub(crate) mod time_put;
+pub(crate) mod yarn;
 
 use transom_sdk::{Crt, Cx, Ptr};
 

@@ -8,6 +8,9 @@ use super::ios::{Format, flag};
 use crate::character::Character;
 use crate::locale::punct::Punct;
 
+/// The option by which `printf` rounds ties to even digits.
+const STANDARD_ROUNDING: u64 = 32;
+
 /// A number's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Number<C> {
@@ -99,7 +102,8 @@ fn printed(value: f64, flags: i32, set: i64) -> Vec<u8> {
     pattern.push(if has(flag::UPPERCASE) { conversion.to_ascii_uppercase() } else { conversion });
     let mut text = Vec::new();
     // The pattern is a good one and its argument is there.
-    let _ = format::format(&pattern, &mut One(value), &mut text, &Options::ucrt(0, 8, Charset::C));
+    let options = Options::ucrt(STANDARD_ROUNDING, 8, Charset::C);
+    let _ = format::format(&pattern, &mut One(value), &mut text, &options);
     text
 }
 

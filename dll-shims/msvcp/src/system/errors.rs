@@ -150,6 +150,11 @@ pub(crate) fn text(errno: i32) -> Option<&'static str> {
 /// The `errno` value that a Windows error stands for, or 0.
 #[shim(msvcp140("?_Winerror_map@std@@YAHH@Z"))]
 fn winerror_map(error: u32) -> i32 {
+    of_windows(error)
+}
+
+/// The `errno` value that a Windows error stands for, or 0.
+pub(crate) fn of_windows(error: u32) -> i32 {
     OF_WINDOWS.iter().find(|e| e.0 == error).map_or(0, |e| e.1)
 }
 

@@ -63,9 +63,7 @@ fn _Cnd_wait(cx: &Cx, condition: Ptr<u8>, mutex: Ptr<u8>) -> Crt<i32> {
 /// Waits for a signal until a time: seconds and nanoseconds since 1970.
 #[shim(msvcp140)]
 fn _Cnd_timedwait(cx: &Cx, condition: Ptr<u8>, mutex: Ptr<u8>, until: In<[i64; 2]>) -> Crt<i32> {
-    let [seconds, nanoseconds] = until.read(cx)?;
-    let end = seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds & 0xFFFF_FFFF);
-    let deadline = Deadline::System(u64::try_from(end).unwrap_or(0));
+    let deadline = super::deadline(until.read(cx)?);
     let woken = wait(cx, condition, mutex, deadline)?;
     Ok(if woken { Outcome::Success } else { Outcome::TimedOut } as i32)
 }

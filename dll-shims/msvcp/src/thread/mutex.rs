@@ -2,7 +2,6 @@
 //! kind, and an owner of -1.
 
 use transom_sdk::{Crt, Cx, In, Ptr, shim};
-use transom_syscalls::time;
 use transom_syscalls::wait::locks::SrwLock;
 
 use super::{Outcome, waited};
@@ -106,19 +105,8 @@ fn _Mtx_trylock(cx: &Cx, mutex: Ptr<u8>) -> Crt<i32> {
 /// Takes a mutex if it becomes free before a time: seconds and nanoseconds since 1970.
 #[shim(msvcp140)]
 fn _Mtx_timedlock(cx: &Cx, mutex: Ptr<u8>, until: In<[i64; 2]>) -> Crt<i32> {
-    let [seconds, nanoseconds] = until.read(cx)?;
-    let end = time::from_unix(seconds, nanoseconds & 0xFFFF_FFFF);
-    let outcome = take(cx, mutex.into(), |lock| {
-        loop {
-            if lock.try_exclusive() {
-                return Ok(true);
-            }
-            if time::system_time() >= end {
-                return Ok(false);
-            }
-            transom_syscalls::thread::yield_execution();
-        }
-    })?;
+    let deadline = super::deadline(until.read(cx)?);
+    let outcome = take(cx, mutex.into(), |lock| waited(lock.exclusive_until(deadline)))?;
     Ok(if outcome == Outcome::Busy { Outcome::TimedOut } else { outcome } as i32)
 }
 
