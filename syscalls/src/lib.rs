@@ -6,6 +6,7 @@
 //! Read first: [`status`] (how every service fails), [`object`] (what a handle refers to) and [`handle`] (how it does).
 
 pub mod access;
+pub mod authorities;
 pub mod cmdline;
 pub mod console;
 pub mod console_input;

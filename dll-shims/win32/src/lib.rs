@@ -1,16 +1,21 @@
 //! Shims of the Win32 DLLs: one folder per DLL, one file per header that declares the functions.
 
 pub(crate) mod advapi32;
+
+pub(crate) mod asn1;
 pub(crate) mod bcrypt;
 pub(crate) mod cipher;
 pub(crate) mod crypt32;
 pub(crate) mod format;
 pub(crate) mod hashing;
 pub(crate) mod kernel32;
+
+pub(crate) mod keys;
 pub(crate) mod ntdll;
 pub(crate) mod ole32;
 pub(crate) mod oleaut32;
 pub(crate) mod rpcrt4;
+pub(crate) mod secur32;
 pub(crate) mod shell32;
 pub(crate) mod shlwapi;
 pub(crate) mod small;

@@ -25,11 +25,18 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
             ended = true;
             continue;
         }
-        let digit = DIGITS.iter().position(|&d| d == byte)?;
+        let digit = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
         if ended {
             return None;
         }
-        word = word << 6 | u32::try_from(digit).ok()?;
+        word = word << 6 | u32::from(digit);
         bits += 6;
         if bits >= 8 {
             bits -= 8;
@@ -110,6 +117,21 @@ fn unarmoured(text: &str) -> Option<&str> {
     let begin = text.find("-----BEGIN ")?;
     let body = begin + text[begin..].find('\n')? + 1;
     Some(&text[body..body + text[body..].find("-----END ")?])
+}
+
+/// The bytes of a text in Base64, with armour or without.
+pub(crate) fn decode_any(text: &str) -> Option<Vec<u8>> {
+    from_text(text, c::CRYPT_STRING_BASE64_ANY).map(|(bytes, _)| bytes)
+}
+
+/// The certificates of a text with any number of them in PEM.
+pub(crate) fn certificates(text: &str) -> impl Iterator<Item = Vec<u8>> {
+    let parts = text.split("-----BEGIN ").skip(1);
+    parts.filter_map(|part| {
+        let (label, rest) = part.split_once("-----")?;
+        let known = matches!(label, "CERTIFICATE" | "TRUSTED CERTIFICATE" | "X509 CERTIFICATE");
+        if known { from_base64(rest.split("-----END ").next()?) } else { None }
+    })
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

@@ -6,4 +6,3 @@ pub(crate) mod dbghelp_modules;
 pub(crate) mod devices;
 pub(crate) mod iphlpapi;
 pub(crate) mod pdh;
-pub(crate) mod secur32;

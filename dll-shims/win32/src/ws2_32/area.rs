@@ -42,6 +42,11 @@ impl Area {
         let _ = value.store(room.as_mut_ptr().addr() as u64, self.wide);
     }
 
+    /// Fills an element of a reserved array.
+    pub(crate) fn set_nth<T: GuestData>(&mut self, at: u64, index: usize, value: &T) {
+        self.set(at + (index * T::SIZE[usize::from(self.wide)]) as u64, value);
+    }
+
     /// Appends a structure; its address.
     pub(crate) fn value<T: GuestData>(&mut self, value: &T) -> u64 {
         let at = self.reserve::<T>(1);
@@ -74,7 +79,7 @@ impl Area {
         pointers.push(Ptr::NULL);
         let at = self.reserve::<Ptr<u8>>(pointers.len());
         for (i, pointer) in pointers.iter().enumerate() {
-            self.set(at + (i * Ptr::<u8>::SIZE[usize::from(self.wide)]) as u64, pointer);
+            self.set_nth(at, i, pointer);
         }
         Ptr::new(at)
     }
