@@ -117,6 +117,41 @@ static void contexts(void)
     CertFreeCertificateContext(leaf);
 }
 
+/* What CryptDecodeObject makes of a certificate and of its extensions. */
+static void objects(void)
+{
+    PCCERT_CONTEXT leaf = CertCreateCertificateContext(X509_ASN_ENCODING, server, sizeof server);
+    PCERT_EXTENSION extension = CertFindExtension(szOID_SUBJECT_ALT_NAME2, leaf->pCertInfo->cExtension, leaf->pCertInfo->rgExtension);
+    CERT_ALT_NAME_INFO *names = NULL;
+    CERT_BASIC_CONSTRAINTS2_INFO basic;
+    CERT_NAME_INFO *subject = NULL;
+    CERT_SIGNED_CONTENT_INFO *whole = NULL;
+    DWORD size = 0;
+
+    CHECK("CryptDecodeObjectEx", CryptDecodeObjectEx(X509_ASN_ENCODING, X509_ALTERNATE_NAME, extension->Value.pbData, extension->Value.cbData,
+                                                     CRYPT_DECODE_ALLOC_FLAG, NULL, &names, &size));
+    CHECK("names", names->cAltEntry == 3 && names->rgAltEntry[0].dwAltNameChoice == CERT_ALT_NAME_DNS_NAME);
+    CHECK_WSTR("a host", names->rgAltEntry[1].pwszDNSName, L"*.example.com");
+    CHECK("an address", names->rgAltEntry[2].dwAltNameChoice == CERT_ALT_NAME_IP_ADDRESS && names->rgAltEntry[2].IPAddress.cbData == 4 &&
+                            names->rgAltEntry[2].IPAddress.pbData[0] == 127);
+    LocalFree(names);
+    extension = CertFindExtension(szOID_BASIC_CONSTRAINTS2, leaf->pCertInfo->cExtension, leaf->pCertInfo->rgExtension);
+    CHECK("the size", CryptDecodeObject(X509_ASN_ENCODING, X509_BASIC_CONSTRAINTS2, extension->Value.pbData, extension->Value.cbData, 0, NULL, &size));
+    CHECK_INT("of the structure", size, sizeof basic);
+    CHECK("CryptDecodeObject", CryptDecodeObject(X509_ASN_ENCODING, X509_BASIC_CONSTRAINTS2, extension->Value.pbData, extension->Value.cbData, 0, &basic, &size));
+    CHECK("no authority", !basic.fCA && !basic.fPathLenConstraint);
+    CHECK("X509_NAME", CryptDecodeObjectEx(X509_ASN_ENCODING, X509_NAME, leaf->pCertInfo->Subject.pbData, leaf->pCertInfo->Subject.cbData,
+                                           CRYPT_DECODE_ALLOC_FLAG, NULL, &subject, &size));
+    CHECK("two parts", subject->cRDN == 2 && subject->rgRDN[1].cRDNAttr == 1);
+    CHECK_STR("the last", subject->rgRDN[1].rgRDNAttr[0].pszObjId, szOID_COMMON_NAME);
+    LocalFree(subject);
+    CHECK("X509_CERT", CryptDecodeObjectEx(X509_ASN_ENCODING, X509_CERT, server, sizeof server, CRYPT_DECODE_ALLOC_FLAG, NULL, &whole, &size));
+    CHECK("an RSA signature", whole->Signature.cbData == 256 && !whole->Signature.cUnusedBits);
+    LocalFree(whole);
+    CHECK("no object", !CryptDecodeObject(X509_ASN_ENCODING, X509_CERT, server + 2, 20, 0, NULL, &size));
+    CertFreeCertificateContext(leaf);
+}
+
 static void stores(void)
 {
     HCERTSTORE store = CertOpenStore(CERT_STORE_PROV_MEMORY, 0, 0, CERT_STORE_CREATE_NEW_FLAG, NULL), sum;
@@ -226,6 +261,7 @@ static void names(void)
 int main(void)
 {
     contexts();
+    objects();
     stores();
     chains();
     names();

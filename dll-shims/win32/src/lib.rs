@@ -11,6 +11,7 @@ pub(crate) mod hashing;
 pub(crate) mod kernel32;
 
 pub(crate) mod keys;
+pub(crate) mod ncrypt;
 pub(crate) mod ntdll;
 pub(crate) mod ole32;
 pub(crate) mod oleaut32;

@@ -1,6 +1,8 @@
-//! bcrypt.dll: algorithm providers, hashes and HMACs. Random numbers are in `advapi32/random.rs`; ciphers are in
-//! `symmetric.rs`; key pairs are not here.
+//! bcrypt.dll: algorithm providers, hashes and HMACs. Random numbers are in `advapi32/random.rs`, ciphers in
+//! `symmetric.rs`, key pairs in `pairs.rs`, what they agree on in `secrets.rs`.
 
+pub(crate) mod pairs;
+pub(crate) mod secrets;
 pub(crate) mod symmetric;
 
 use std::collections::HashMap;
@@ -19,6 +21,9 @@ enum Item {
     Hash { hasher: Option<Hasher>, key: Option<Vec<u8>>, algorithm: Algorithm, reusable: bool },
     Cipher(Mode),
     Key(Key),
+    PairProvider(pairs::Kind),
+    Pair(pairs::PairKey),
+    Secret(Vec<u8>),
 }
 
 /// Providers and hashes by handle.
@@ -81,8 +86,8 @@ fn algorithm(cx: &Cx, handle: Handle) -> Nt<(Algorithm, bool)> {
     })
 }
 
-/// Loads and initializes a provider: of hashes, of AES, or of random numbers.
-#[shim(bcrypt, partial = "MD5, SHA-1, SHA-2, AES, RNG")]
+/// Loads and initializes a provider: of hashes, of AES, of key pairs, or of random numbers.
+#[shim(bcrypt, partial = "MD5, SHA-1, SHA-2, AES, RSA, ECDSA, ECDH, RNG")]
 fn BCryptOpenAlgorithmProvider(
     cx: &Cx,
     out: Out<Handle>,
@@ -93,6 +98,9 @@ fn BCryptOpenAlgorithmProvider(
     let name = String::from_utf16_lossy(&name.get()?);
     if name.eq_ignore_ascii_case("AES") {
         return Ok(out.write(cx, insert(cx, Item::Cipher(Mode::Cbc)))?);
+    }
+    if let Some(kind) = pairs::Kind::by_name(&name) {
+        return Ok(out.write(cx, insert(cx, Item::PairProvider(kind)))?);
     }
     let algorithm = Algorithm::by_name(&name);
     if algorithm.is_none() && !name.eq_ignore_ascii_case("RNG") {
@@ -106,7 +114,11 @@ fn BCryptOpenAlgorithmProvider(
 /// Closes an algorithm provider.
 #[shim(bcrypt)]
 fn BCryptCloseAlgorithmProvider(cx: &Cx, handle: Handle, _flags: u32) -> Nt<()> {
-    if pseudo(handle).is_some() { Ok(()) } else { remove(cx, handle) }
+    if pseudo(handle).is_some() || symmetric::pseudo(handle).is_some() || pairs::pseudo(handle).is_some() {
+        Ok(())
+    } else {
+        remove(cx, handle)
+    }
 }
 
 /// Whether a handle is that of an open provider of random numbers.
@@ -163,7 +175,7 @@ fn hash_of(cx: &Cx, handle: Handle) -> Nt<Algorithm> {
 }
 
 /// Retrieves the value of a named property.
-#[shim(bcrypt, partial = "properties of hashes and AES")]
+#[shim(bcrypt, partial = "properties of hashes, AES and key pairs")]
 fn BCryptGetProperty(
     cx: &Cx,
     handle: Handle,
@@ -174,9 +186,14 @@ fn BCryptGetProperty(
     _flags: u32,
 ) -> Nt<()> {
     let name = String::from_utf16_lossy(&name.get()?);
-    let bytes = match symmetric::mode_of(cx, handle) {
-        Ok(mode) => cipher_property(mode, &name),
-        Err(_) => hash_property(hash_of(cx, handle)?, &name),
+    let bytes = if let Ok(mode) = symmetric::mode_of(cx, handle) {
+        cipher_property(mode, &name)
+    } else if let Ok(kind) = pairs::kind_of(cx, handle) {
+        pairs::algorithm_property(kind, &name)
+    } else if let Ok(value) = pairs::key_property(cx, handle, &name) {
+        value
+    } else {
+        hash_property(hash_of(cx, handle)?, &name)
     };
     let bytes = bytes.ok_or(status(f::STATUS_NOT_SUPPORTED))?;
     needed.write(cx, u32::try_from(bytes.len()).unwrap_or(0))?;

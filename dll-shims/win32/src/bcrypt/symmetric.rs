@@ -3,7 +3,7 @@
 use transom_sdk::{Cx, Guest, Handle, Nt, Out, Ptr, WStr, foundation as f, shim};
 use windows_sys::Win32::Security::Cryptography as c;
 
-use super::{Item, algorithm, insert, remove, status, with};
+use super::{Item, algorithm, insert, pairs, remove, status, with};
 use crate::cipher::{Aes, BLOCK, Mode, Sealing, open, seal};
 use crate::hashing::Hasher;
 
@@ -16,7 +16,7 @@ pub(super) struct Key {
 }
 
 /// The pseudo-handles of ciphers.
-fn pseudo(handle: Handle) -> Option<Mode> {
+pub(super) fn pseudo(handle: Handle) -> Option<Mode> {
     let is = |h: c::BCRYPT_ALG_HANDLE| h as i64 == handle.0;
     [
         (c::BCRYPT_AES_ECB_ALG_HANDLE, Mode::Ecb),
@@ -119,8 +119,8 @@ fn key(cx: &Cx, handle: Handle) -> Nt<Key> {
     })
 }
 
-/// Exports a key to a blob of plain key data.
-#[shim(bcrypt, partial = "blobs of plain key data")]
+/// Exports a key to a blob: of plain key data, or of a pair's kinds.
+#[shim(bcrypt, partial = "no wrapped keys")]
 fn BCryptExportKey(
     cx: &Cx,
     handle: Handle,
@@ -131,8 +131,13 @@ fn BCryptExportKey(
     result: Out<u32>,
     _flags: u32,
 ) -> Nt<()> {
+    let kind = String::from_utf16_lossy(&kind.get()?);
+    if let Ok(pair) = pairs::key(cx, handle) {
+        let blob = pair.export(&kind).ok_or(status(f::STATUS_NOT_SUPPORTED))?;
+        return give(cx, &blob, out, room, result);
+    }
     let key = key(cx, handle)?;
-    if String::from_utf16_lossy(&kind.get()?) != "KeyDataBlob" {
+    if kind != "KeyDataBlob" {
         return Err(status(f::STATUS_NOT_SUPPORTED));
     }
     let mut blob = c::BCRYPT_KEY_DATA_BLOB_MAGIC.to_le_bytes().to_vec();
@@ -143,7 +148,7 @@ fn BCryptExportKey(
 }
 
 /// Writes an output and its length; without a buffer, the length alone.
-fn give(cx: &Cx, bytes: &[u8], out: Ptr<u8>, room: u32, result: Out<u32>) -> Nt<()> {
+pub(super) fn give(cx: &Cx, bytes: &[u8], out: Ptr<u8>, room: u32, result: Out<u32>) -> Nt<()> {
     result.write(cx, u32::try_from(bytes.len()).unwrap_or(u32::MAX))?;
     if out.is_null() {
         return Ok(());
@@ -154,7 +159,7 @@ fn give(cx: &Cx, bytes: &[u8], out: Ptr<u8>, room: u32, result: Out<u32>) -> Nt<
     Ok(out.write_slice(bytes)?)
 }
 
-/// Creates a duplicate of a symmetric key.
+/// Creates a duplicate of a key.
 #[shim(bcrypt)]
 fn BCryptDuplicateKey(
     cx: &Cx,
@@ -164,14 +169,20 @@ fn BCryptDuplicateKey(
     _object_len: u32,
     _flags: u32,
 ) -> Nt<()> {
-    let key = key(cx, handle)?;
-    Ok(out.write(cx, insert(cx, Item::Key(key)))?)
+    let copy = with(cx, handle, |item| match item {
+        Item::Key(_) | Item::Pair(_) => Ok(item.clone()),
+        _ => Err(status(f::STATUS_INVALID_HANDLE)),
+    })?;
+    Ok(out.write(cx, insert(cx, copy))?)
 }
 
 /// Destroys a key.
 #[shim(bcrypt)]
 fn BCryptDestroyKey(cx: &Cx, handle: Handle) -> Nt<()> {
-    key(cx, handle)?;
+    with(cx, handle, |item| match item {
+        Item::Key(_) | Item::Pair(_) => Ok(()),
+        _ => Err(status(f::STATUS_INVALID_HANDLE)),
+    })?;
     remove(cx, handle)
 }
 
@@ -230,7 +241,7 @@ fn chaining(iv: Ptr<u8>, len: u32) -> Nt<[u8; BLOCK]> {
 }
 
 /// Encrypts a block of data. The chaining value is updated.
-#[shim(bcrypt, partial = "symmetric keys")]
+#[shim(bcrypt)]
 fn BCryptEncrypt(
     cx: &Cx,
     handle: Handle,
@@ -244,6 +255,14 @@ fn BCryptEncrypt(
     result: Out<u32>,
     flags: u32,
 ) -> Nt<()> {
+    if let Ok(pair) = pairs::key(cx, handle) {
+        if out.is_null() {
+            let size = pair.output_size().unwrap_or(0);
+            return give(cx, &vec![0; size], out, room, result);
+        }
+        let done = pairs::transform(cx, &pair, info, &bytes_at(input, len)?, flags, true)?;
+        return give(cx, &done, out, room, result);
+    }
     let key = key(cx, handle)?;
     let mut data = bytes_at(input, len)?;
     if key.mode != Mode::Gcm {
@@ -273,7 +292,7 @@ fn BCryptEncrypt(
 }
 
 /// Decrypts a block of data. The chaining value is updated.
-#[shim(bcrypt, partial = "symmetric keys")]
+#[shim(bcrypt)]
 fn BCryptDecrypt(
     cx: &Cx,
     handle: Handle,
@@ -287,6 +306,14 @@ fn BCryptDecrypt(
     result: Out<u32>,
     flags: u32,
 ) -> Nt<()> {
+    if let Ok(pair) = pairs::key(cx, handle) {
+        if out.is_null() {
+            let size = pair.output_size().unwrap_or(0);
+            return give(cx, &vec![0; size], out, room, result);
+        }
+        let done = pairs::transform(cx, &pair, info, &bytes_at(input, len)?, flags, false)?;
+        return give(cx, &done, out, room, result);
+    }
     let key = key(cx, handle)?;
     let mut data = bytes_at(input, len)?;
     if key.mode != Mode::Gcm && !data.len().is_multiple_of(BLOCK) {

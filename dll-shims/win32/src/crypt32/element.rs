@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::asn1::x509::Certificate;
 use crate::hashing::{Algorithm, hash};
-use crate::keys::Pair;
 
 /// A certificate in a store.
 pub(crate) struct Element {
@@ -19,8 +18,6 @@ pub(crate) struct Element {
 struct Body {
     der: Vec<u8>,
     properties: Mutex<BTreeMap<u32, Vec<u8>>>,
-    /// Its private key, where the program brought one along.
-    pair: OnceLock<Arc<Pair>>,
 }
 
 impl Body {
@@ -46,23 +43,13 @@ impl Element {
     /// The same certificate in another store, with the properties that it has now.
     pub(crate) fn copy(&self) -> Arc<Self> {
         let properties = Mutex::new(self.body.properties().clone());
-        let body = Body { der: self.body.der.clone(), properties, pair: self.body.pair.clone() };
+        let body = Body { der: self.body.der.clone(), properties };
         Arc::new(body.into())
     }
 
     /// The same certificate in another store: what is set on one is set on the other.
     pub(crate) fn link(&self) -> Arc<Self> {
         Arc::new(Self { body: self.body.clone(), removed: AtomicBool::new(false) })
-    }
-
-    /// Its private key, if there is one here.
-    pub(crate) fn pair(&self) -> Option<Arc<Pair>> {
-        self.body.pair.get().cloned()
-    }
-
-    /// Gives it a private key, unless it has one.
-    pub(crate) fn set_pair(&self, pair: Arc<Pair>) {
-        self.body.pair.get_or_init(|| pair);
     }
 
     /// The encoding.

@@ -79,9 +79,7 @@ impl Wanted {
             Self::Key(bits) => certificate.key.key == bits.as_slice(),
             Self::Identifier(wanted) => property::key_identifier(element).as_ref() == Some(wanted),
             Self::Property(id) => property::value(element, *id).is_some(),
-            Self::PrivateKey => {
-                element.pair().is_some() || element.property(c::CERT_KEY_PROV_INFO_PROP_ID).is_some()
-            }
+            Self::PrivateKey => element.property(c::CERT_KEY_PROV_INFO_PROP_ID).is_some(),
             Self::Usages(wanted) => {
                 usage::of(element, 0).is_none_or(|known| wanted.iter().all(|one| known.contains(one)))
             }

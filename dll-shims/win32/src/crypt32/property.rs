@@ -1,6 +1,8 @@
 //! Properties of certificates: those that programs set, and those that follow from the certificate.
 
-use transom_sdk::{Cx, Guest, Ptr, Win32, WinError, foundation as f, mem, shim};
+use std::sync::Arc;
+
+use transom_sdk::{Cx, Guest, Handle, Ptr, Win32, WinError, foundation as f, mem, shim};
 use windows_sys::Win32::Security::Cryptography as c;
 
 use super::context::{self, Context};
@@ -9,6 +11,7 @@ use super::failure;
 use super::structures::{Blob, count};
 use crate::asn1::read::{Reader, tag};
 use crate::hashing::{Algorithm, hash};
+use crate::keys::Pair;
 
 /// The identifier of a public key: that of the extension, or the hash of the key.
 pub(crate) fn key_identifier(element: &Element) -> Option<Vec<u8>> {
@@ -164,4 +167,31 @@ fn CertSetCertificateContextProperty(
 #[shim(crypt32)]
 fn CertEnumCertificateContextProperties(cx: &Cx, context: Context, previous: u32) -> Win32<u32> {
     Ok(context::element(cx, context)?.next_property(previous).unwrap_or(0))
+}
+
+/// CERT_KEY_CONTEXT.
+#[derive(Guest, Debug, Clone, Copy)]
+struct KeyContext {
+    size: u32,
+    key: Handle,
+    specification: u32,
+}
+
+/// The key that was set for a certificate by its handle.
+pub(crate) fn key_handle(cx: &Cx, element: &Element) -> Option<Handle> {
+    let word = |bytes: Vec<u8>| {
+        let mut whole = [0; 8];
+        whole[..bytes.len().min(8)].copy_from_slice(&bytes[..bytes.len().min(8)]);
+        Handle(i64::from_le_bytes(whole))
+    };
+    if let Some(bytes) = element.property(c::CERT_KEY_CONTEXT_PROP_ID) {
+        let offsets = <KeyContext as transom_sdk::GuestData>::OFFSETS[usize::from(cx.is_64())];
+        return Some(word(bytes.get(offsets[1]..offsets[2])?.to_vec()));
+    }
+    element.property(c::CERT_NCRYPT_KEY_HANDLE_PROP_ID).map(word)
+}
+
+/// The private key of a certificate: one of ncrypt's that the program attached to it.
+pub(crate) fn private_key(cx: &Cx, element: &Element) -> Option<Arc<Pair>> {
+    key_handle(cx, element).and_then(|key| crate::ncrypt::pair(cx, key)).map(Arc::new)
 }

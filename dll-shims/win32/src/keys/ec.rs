@@ -1,12 +1,11 @@
 //! The NIST curves: signatures (ECDSA) and shared secrets (ECDH). Signatures are the two numbers one after the other, as CNG
-//! has them; certificates and TLS wrap them in ASN.1 (`plain_of`, `to_der`).
+//! has them; certificates and TLS wrap them in ASN.1 (`plain_of`).
 
 use p256::ecdsa::signature::hazmat::{PrehashSigner, PrehashVerifier};
 use p256::elliptic_curve::sec1::ToEncodedPoint;
 
 use super::Rng;
 use crate::asn1::read::Reader;
-use crate::asn1::write;
 
 /// A curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,12 +130,6 @@ impl Curve {
     }
 }
 
-/// A signature of two numbers in ASN.1.
-pub(crate) fn to_der(signature: &[u8]) -> Vec<u8> {
-    let (r, s) = signature.split_at(signature.len() / 2);
-    write::sequence(&[write::unsigned(r), write::unsigned(s)])
-}
-
 /// A point in the uncompressed form of SEC 1.
 fn sec1(point: &[u8]) -> Vec<u8> {
     [&[4], point].concat()
@@ -145,6 +138,7 @@ fn sec1(point: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::asn1::write;
     use crate::hashing::{Algorithm, hash};
 
     fn bytes(hex: &str) -> Vec<u8> {
@@ -164,7 +158,9 @@ mod tests {
             bytes("EFD48B2AACB6A8FD1140DD9CD45E81D69D2C877B56AAF991C34D0EA84EAF3716")
         );
         assert!(Curve::P256.verify(&point, &digest, &signature));
-        assert_eq!(Curve::P256.plain_of(&to_der(&signature)), Some(signature));
+        let (r, s) = signature.split_at(32);
+        let wrapped = write::sequence(&[write::unsigned(r), write::unsigned(s)]);
+        assert_eq!(Curve::P256.plain_of(&wrapped), Some(signature));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Key pairs: RSA and the NIST curves, as bcrypt, advapi32, ncrypt and crypt32 share them. The arithmetic is that of
 //! RustCrypto's crates; here are its keys under one roof, and their standard encodings (`encoding.rs`).
 
+pub(crate) mod blob;
 pub(crate) mod ec;
 pub(crate) mod encoding;
+pub(crate) mod legacy;
 pub(crate) mod rsa;
 
 use rand_core::{CryptoRng, RngCore};

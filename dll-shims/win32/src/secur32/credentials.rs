@@ -9,6 +9,11 @@ use windows_sys::Win32::Security::Authentication::Identity as i;
 use super::{SecHandle, answer, internal};
 use crate::crypt32::context::{self, Context};
 use crate::crypt32::element::Element;
+use crate::crypt32::property;
+use crate::keys::Pair;
+
+/// A certificate, and its private key if the program has it.
+pub(crate) type Own = (Arc<Element>, Option<Arc<Pair>>);
 
 /// What a credential says.
 #[derive(Clone, Default)]
@@ -20,7 +25,7 @@ pub(crate) struct Credential {
     /// `SCH_CRED_*`.
     pub(crate) flags: u32,
     /// The program's own certificates.
-    pub(crate) certificates: Vec<Arc<Element>>,
+    pub(crate) certificates: Vec<Own>,
 }
 
 /// Credentials by number.
@@ -93,10 +98,12 @@ struct Protocols {
     flags: u32,
 }
 
-fn elements(cx: &Cx, contexts: Ptr<Context>, count: u32) -> Nt<Vec<Arc<Element>>> {
+fn elements(cx: &Cx, contexts: Ptr<Context>, count: u32) -> Nt<Vec<Own>> {
     let mut out = Vec::new();
     for index in 0..count.min(i::SCH_CRED_MAX_SUPPORTED_CERTS) as usize {
-        out.push(context::element(cx, contexts.add(cx, index).read(cx)?).map_err(internal)?);
+        let element = context::element(cx, contexts.add(cx, index).read(cx)?).map_err(internal)?;
+        let key = property::private_key(cx, &element);
+        out.push((element, key));
     }
     Ok(out)
 }

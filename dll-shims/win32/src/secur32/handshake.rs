@@ -111,7 +111,10 @@ fn feed(cx: &Cx, session: &mut Session, buffers: &[(Ptr<Buffer>, Buffer)]) -> Nt
 /// Gives records to the output's token: in a block that is made, or in the caller's.
 fn give(cx: &Cx, output: Ptr<BufferList>, token: &[u8], allocate: bool) -> Nt<()> {
     let buffers = BufferList::read(cx, output)?;
-    let Some((at, buffer)) = buffers.iter().find(|(_, buffer)| buffer.kind == i::SECBUFFER_TOKEN) else {
+    // Programs that want a block made give an empty buffer, too.
+    let of_kind = |kind| buffers.iter().find(|(_, buffer)| buffer.kind == kind);
+    let place = of_kind(i::SECBUFFER_TOKEN).or_else(|| of_kind(i::SECBUFFER_EMPTY).filter(|_| allocate));
+    let Some((at, buffer)) = place else {
         return if token.is_empty() { Ok(()) } else { Err(answer(f::SEC_E_INVALID_TOKEN)) };
     };
     let mut data = buffer.data;
@@ -119,14 +122,19 @@ fn give(cx: &Cx, output: Ptr<BufferList>, token: &[u8], allocate: bool) -> Nt<()
         data = if token.is_empty() {
             Ptr::NULL
         } else {
-            Ptr::new(crate::crypt32::block(cx, |area| drop(area.put(token))).map_err(internal)?)
+            Ptr::new(
+                crate::crypt32::block(cx, |area| {
+                    area.put(token);
+                })
+                .map_err(internal)?,
+            )
         };
     } else if token.len() > buffer.len as usize {
         return Err(answer(f::SEC_E_BUFFER_TOO_SMALL));
     } else if !token.is_empty() {
         data.write_slice(token)?;
     }
-    Ok(at.write(cx, Buffer { len: length(token.len()), data, ..*buffer })?)
+    Ok(at.write(cx, Buffer { len: length(token.len()), kind: i::SECBUFFER_TOKEN, data })?)
 }
 
 /// One step of a handshake.

@@ -11,7 +11,7 @@ use rustls::{
 use transom_sdk::foundation as f;
 use windows_sys::Win32::Security::Authentication::Identity as i;
 
-use super::credentials::Credential;
+use super::credentials::{Credential, Own};
 use super::verifier::{Check, Refusal, Verifier};
 use crate::crypt32::element::Element;
 
@@ -53,9 +53,9 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 /// The certificate chain and key that a program brought.
-fn identity(own: &[Arc<Element>]) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
-    let leaf = own.iter().find(|element| element.pair().is_some())?;
-    let key = leaf.pair()?.to_pkcs8()?;
+fn identity(own: &[Own]) -> Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)> {
+    let (leaf, key) = own.iter().find_map(|(element, key)| Some((element, key.as_ref()?)))?;
+    let key = key.to_pkcs8()?;
     let chain = vec![CertificateDer::from(leaf.der().to_vec())];
     Some((chain, PrivatePkcs8KeyDer::from(key).into()))
 }

@@ -1,6 +1,6 @@
 //! Power, graphics objects, key storage, HTTP: what programs ask in passing.
 
-use transom_sdk::{Cx, Handle, Nt, NtError, Out, Ptr, Status, Win32, WinError, foundation as f, shim};
+use transom_sdk::{Cx, Handle, Nt, NtError, Ptr, Status, Win32, WinError, foundation as f, shim};
 
 /// Sets or retrieves power information: of a system whose power Windows programs do not manage.
 #[shim(powrprof)]
@@ -31,19 +31,6 @@ fn DeleteObject(_object: Handle) -> bool {
 #[shim(gdi32)]
 fn CreateCompatibleDC(_device: Handle) -> Handle {
     Handle::NULL
-}
-
-/// Loads and initializes a key storage provider: there is none.
-#[shim(ncrypt)]
-fn NCryptOpenStorageProvider(cx: &Cx, out: Out<Handle>, _name: Ptr<u16>, _flags: u32) -> Win32<i32> {
-    out.write(cx, Handle::NULL)?;
-    Ok(f::NTE_PROV_DLL_NOT_FOUND)
-}
-
-/// Frees an object of a key storage provider: none exists.
-#[shim(ncrypt)]
-fn NCryptFreeObject(_object: Handle) -> i32 {
-    f::NTE_INVALID_HANDLE
 }
 
 /// Retrieves the proxy settings of the current user: there are none.
