@@ -64,7 +64,16 @@ static void files(void)
     CHECK("its list", GetSecurityDescriptorDacl(relative, &present, &list, &defaulted) && present && list && list->AceCount > 0);
     CHECK_ERR("a file that is not there", GetFileSecurityA("no-such-file", all, relative, sizeof relative, &needed), ERROR_FILE_NOT_FOUND);
     CloseHandle(file);
-    DeleteFileA("secured.txt");
+    CHECK("a list for the owner alone", ConvertStringSecurityDescriptorToSecurityDescriptorA("D:P(A;;GRGW;;;OW)(A;;FA;;;SY)", SDDL_REVISION_1, &descriptor, NULL));
+    CHECK("SetFileSecurity", SetFileSecurityA("secured.txt", DACL_SECURITY_INFORMATION, descriptor));
+    LocalFree(descriptor);
+    CHECK("is what it says", GetFileSecurityA("secured.txt", all, relative, sizeof relative, &needed) &&
+          GetSecurityDescriptorDacl(relative, &present, &list, &defaulted) && list && allowed(list, world) == 0);
+    CHECK_INT("and names take it too", SetNamedSecurityInfoA("secured.txt", SE_FILE_OBJECT, DACL_SECURITY_INFORMATION, NULL, NULL, NULL, NULL), ERROR_SUCCESS);
+    CHECK("no list: everyone", GetFileSecurityA("secured.txt", all, relative, sizeof relative, &needed) &&
+          GetSecurityDescriptorDacl(relative, &present, &list, &defaulted) &&
+          (!list || (allowed(list, world) & (FILE_GENERIC_READ | FILE_GENERIC_WRITE)) == (FILE_GENERIC_READ | FILE_GENERIC_WRITE)));
+    CHECK("deleted", DeleteFileA("secured.txt"));
 }
 
 static void texts(void)

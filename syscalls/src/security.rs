@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::Metadata;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+use windows_sys::Win32::Foundation::{GENERIC_ALL, GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE};
 use windows_sys::Win32::Security::{SE_PRIVILEGE_ENABLED, SE_PRIVILEGE_ENABLED_BY_DEFAULT};
 use windows_sys::Win32::Storage::FileSystem as fs;
 use windows_sys::Win32::System::SystemServices::{DOMAIN_GROUP_RID_USERS, SID_MAX_SUB_AUTHORITIES};
@@ -194,6 +195,45 @@ impl FileSecurity {
         }
         Self { owner, group, allowed }
     }
+}
+
+impl FileSecurity {
+    /// The permission bits that say what a list allows; `None` if no mode says so: somebody is allowed something who is neither the
+    /// owner, nor in the group, nor everyone. System and administrators do not count: nothing is closed to them here either.
+    #[must_use]
+    pub fn mode_for(&self, allowed: &[(Sid, u32)]) -> Option<u32> {
+        let everyone = [Sid::everyone(), Sid::users(), Sid::new(NT_AUTHORITY, &[11])];
+        let owner_rights = Sid::new(3, &[4]);
+        let above = [Sid::new(NT_AUTHORITY, &[18]), Sid::new(NT_AUTHORITY, &[32, 544]), Sid::new(3, &[0])];
+        allowed.iter().try_fold(0, |mode, (who, rights)| {
+            let shift = match who {
+                who if *who == self.owner || *who == owner_rights => 6,
+                who if *who == self.group => 3,
+                who if everyone.contains(who) => 0,
+                who if above.contains(who) => return Some(mode),
+                _ => return None,
+            };
+            Some(mode | bits_of(*rights) << shift)
+        })
+    }
+
+    /// Sets the permission bits of a host file.
+    ///
+    /// # Errors
+    /// `STATUS_ACCESS_DENIED` if the user is not its owner; those of looking it up.
+    pub fn set_mode(path: &Path, bits: u32) -> Result<()> {
+        let kept = std::fs::metadata(path)?.mode() & !0o777;
+        Ok(std::fs::set_permissions(path, std::fs::Permissions::from_mode((kept & 0o7000) | bits))?)
+    }
+}
+
+/// The permission bits of one class for what a list allows it.
+fn bits_of(rights: u32) -> u32 {
+    let asks = |own: u32, generic: u32| u32::from(rights & (own | generic | GENERIC_ALL) != 0);
+    let read = asks(fs::FILE_READ_DATA, GENERIC_READ);
+    let write = asks(fs::FILE_WRITE_DATA, GENERIC_WRITE);
+    let execute = asks(fs::FILE_EXECUTE, GENERIC_EXECUTE);
+    read << 2 | write << 1 | execute
 }
 
 /// What the owner of a file may do whatever its mode is.

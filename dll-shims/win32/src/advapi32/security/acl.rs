@@ -1,6 +1,7 @@
 //! Access control lists: an 8-byte header, then entries (ACEs), each with its type, flags and size.
 
 use transom_sdk::{Cx, Out, Ptr, Win32, WinError, foundation as f, mem, shim};
+use transom_syscalls::security::Sid;
 use windows_sys::Win32::Security as s;
 use windows_sys::Win32::System::SystemServices::{
     ACCESS_ALLOWED_ACE_TYPE, ACCESS_DENIED_ACE_TYPE, SYSTEM_MANDATORY_LABEL_ACE_TYPE,
@@ -49,6 +50,25 @@ fn entries(acl: Ptr<u8>) -> Win32<(Header, Vec<u64>)> {
     }
     places.push(at);
     Ok((header, places))
+}
+
+/// What a list allows, and to whom; `None` if it does more than allow: denies, audits, or has entries of other kinds. Entries that
+/// are only for what is made inside do not count.
+pub(super) fn allowed(acl: Ptr<u8>) -> Win32<Option<Vec<(Sid, u32)>>> {
+    let (_, places) = entries(acl)?;
+    let mut allowed = Vec::new();
+    for &at in &places[..places.len() - 1] {
+        let at = acl.byte_add(at);
+        let [kind, flags]: [u8; 2] = mem::read(at.addr())?;
+        if u32::from(flags) & s::INHERIT_ONLY_ACE != 0 {
+            continue;
+        }
+        if u32::from(kind) != ACCESS_ALLOWED_ACE_TYPE {
+            return Ok(None);
+        }
+        allowed.push((sid::read(at.byte_add(8))?, mem::read(at.addr() + 4)?));
+    }
+    Ok(Some(allowed))
 }
 
 /// Initializes a new ACL structure.

@@ -211,6 +211,12 @@ pub(super) fn control_and_pieces(cx: &Cx, at: Ptr<u8>) -> Win32<(u16, [Vec<u8>; 
     Ok((descriptor.control & !s::SE_SELF_RELATIVE, pieces(&descriptor)?))
 }
 
+/// Where owner, group and discretionary list of a descriptor are; NULL where there is none.
+pub(super) fn places(cx: &Cx, at: Ptr<u8>) -> Win32<(Ptr<u8>, Ptr<u8>, Ptr<u8>)> {
+    let descriptor = read(cx, at)?;
+    Ok((descriptor.owner, descriptor.group, descriptor.dacl))
+}
+
 /// Owner and discretionary list of a descriptor, in bytes.
 pub(super) struct Parts {
     pub(super) owner: Vec<u8>,

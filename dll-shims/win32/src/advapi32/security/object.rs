@@ -1,5 +1,7 @@
-//! Security of files and other objects. Files show what their Linux modes say; those cannot hold an access control list, so that
-//! setting one is refused.
+//! Security of files and other objects. Files show what their Linux modes say, and a list that a mode can say sets it; other
+//! lists are refused.
+
+use std::path::Path;
 
 use transom_sdk::{Cx, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, mem, shim};
 use transom_syscalls::security::{FileSecurity, Sid, user_group};
@@ -7,7 +9,7 @@ use windows_sys::Win32::Security as s;
 use windows_sys::Win32::Security::Authorization as a;
 use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
 
-use super::{acl, descriptor};
+use super::{acl, descriptor, sid};
 
 /// The parts of a descriptor that were asked for: owner, group, no system list, discretionary list.
 fn parts(security: &FileSecurity, wanted: u32) -> [Vec<u8>; 4] {
@@ -26,7 +28,8 @@ fn parts(security: &FileSecurity, wanted: u32) -> [Vec<u8>; 4] {
 }
 
 fn control(wanted: u32) -> u16 {
-    if wanted & s::DACL_SECURITY_INFORMATION != 0 { s::SE_DACL_PRESENT } else { 0 }
+    // Modes are not inherited, which a list says of itself by being protected.
+    if wanted & s::DACL_SECURITY_INFORMATION != 0 { s::SE_DACL_PRESENT | s::SE_DACL_PROTECTED } else { 0 }
 }
 
 fn security_of(cx: &Cx, name: WStr) -> Win32<FileSecurity> {
@@ -61,11 +64,46 @@ fn GetFileSecurityW(
     Ok(out.write_slice(&bytes)?)
 }
 
-/// Sets the security of a file or directory: volumes here keep no access control lists.
-#[shim(advapi32, ansi)]
-fn SetFileSecurityW(cx: &Cx, name: WStr, _wanted: u32, _descriptor: Ptr<u8>) -> Win32<()> {
-    security_of(cx, name)?;
-    Err(WinError::Code(f::ERROR_NOT_SUPPORTED))
+/// What is to be set, as pointers; NULL where it is not.
+struct New {
+    owner: Ptr<u8>,
+    group: Ptr<u8>,
+    dacl: Ptr<u8>,
+}
+
+/// Sets the parts of a file's security that `wanted` names, as far as a mode can say them.
+fn set(path: &Path, wanted: u32, new: &New) -> Win32<()> {
+    const REFUSED: WinError = WinError::Code(f::ERROR_NOT_SUPPORTED);
+    let now = FileSecurity::of_path(path)?;
+    if wanted & (s::SACL_SECURITY_INFORMATION | s::LABEL_SECURITY_INFORMATION) != 0 {
+        return Err(WinError::Code(f::ERROR_PRIVILEGE_NOT_HELD));
+    }
+    if wanted & s::OWNER_SECURITY_INFORMATION != 0 && sid::read(new.owner)? != now.owner {
+        return Err(WinError::Code(f::ERROR_INVALID_OWNER));
+    }
+    if wanted & s::GROUP_SECURITY_INFORMATION != 0 && sid::read(new.group)? != now.group {
+        return Err(REFUSED);
+    }
+    if wanted & s::DACL_SECURITY_INFORMATION != 0 {
+        // No list keeps nobody out.
+        let everything = || vec![(Sid::everyone(), f::GENERIC_ALL), (now.owner.clone(), f::GENERIC_ALL)];
+        let allowed = if new.dacl.is_null() { Some(everything()) } else { acl::allowed(new.dacl)? };
+        let mode = allowed.and_then(|allowed| now.mode_for(&allowed)).ok_or(REFUSED)?;
+        FileSecurity::set_mode(path, mode)?;
+    }
+    Ok(())
+}
+
+/// Sets the security of a file or directory, as far as its mode can say it.
+#[shim(
+    advapi32,
+    ansi,
+    partial = "lists that a Linux mode can say, without inheritance; no other owner or group"
+)]
+fn SetFileSecurityW(cx: &Cx, name: WStr, wanted: u32, descriptor: Ptr<u8>) -> Win32<()> {
+    let path = crate::kernel32::libloaderapi::existing_path(cx, &name.get()?)?;
+    let (owner, group, dacl) = descriptor::places(cx, descriptor)?;
+    set(&path, wanted, &New { owner, group, dacl })
 }
 
 /// Where GetSecurityInfo puts pointers into the descriptor it makes.
@@ -149,37 +187,52 @@ fn GetSecurityInfo(
     })())
 }
 
-/// Sets the security of an object specified by name: nothing here keeps access control lists. Returns the error.
-#[shim(advapi32, ansi)]
+/// Sets the security of an object specified by name, as far as a mode can say it. Returns the error.
+#[shim(
+    advapi32,
+    ansi,
+    partial = "files; lists that a Linux mode can say, without inheritance; no other owner or group"
+)]
 fn SetNamedSecurityInfoW(
     cx: &Cx,
     name: WStr,
     kind: i32,
-    _wanted: u32,
-    _owner: Ptr<u8>,
-    _group: Ptr<u8>,
-    _dacl: Ptr<u8>,
+    wanted: u32,
+    owner: Ptr<u8>,
+    group: Ptr<u8>,
+    dacl: Ptr<u8>,
     _sacl: Ptr<u8>,
 ) -> Win32<u32> {
     crate::advapi32::registry::code((|| {
-        if kind == a::SE_FILE_OBJECT {
-            security_of(cx, name)?;
+        if kind != a::SE_FILE_OBJECT {
+            return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
         }
-        Err(WinError::Code(f::ERROR_NOT_SUPPORTED))
+        let path = crate::kernel32::libloaderapi::existing_path(cx, &name.get()?)?;
+        set(&path, wanted, &New { owner, group, dacl })
     })())
 }
 
-/// Sets the security of an object specified by a handle: nothing here keeps access control lists. Returns the error.
-#[shim(advapi32(SetSecurityInfo))]
+/// Sets the security of an object specified by a handle, as far as a mode can say it. Returns the error.
+#[shim(
+    advapi32,
+    partial = "files; lists that a Linux mode can say, without inheritance; no other owner or group"
+)]
 fn SetSecurityInfo(
-    _cx: &Cx,
-    _handle: Handle,
-    _kind: i32,
-    _wanted: u32,
-    _owner: Ptr<u8>,
-    _group: Ptr<u8>,
-    _dacl: Ptr<u8>,
+    cx: &Cx,
+    handle: Handle,
+    kind: i32,
+    wanted: u32,
+    owner: Ptr<u8>,
+    group: Ptr<u8>,
+    dacl: Ptr<u8>,
     _sacl: Ptr<u8>,
-) -> u32 {
-    f::ERROR_NOT_SUPPORTED
+) -> Win32<u32> {
+    crate::advapi32::registry::code((|| {
+        if kind != a::SE_FILE_OBJECT {
+            return Err(WinError::Code(f::ERROR_NOT_SUPPORTED));
+        }
+        let path = cx.file(handle)?.final_path()?;
+        let path = crate::kernel32::libloaderapi::existing_path(cx, &path)?;
+        set(&path, wanted, &New { owner, group, dacl })
+    })())
 }
