@@ -44,12 +44,30 @@ fn small_blocks_go_through_the_cache_and_strange_ones_do_not() {
         let cached = [0, COOKIE ^ at.rotate_left(17) ^ u64::from(CACHED)];
         assert_eq!(mem::read::<[u64; 2]>(at - 16), Ok(cached));
         assert_eq!(heap_free(at), slow, "a second free");
-        assert_eq!(heap_alloc(8, 100), SLOW, "to be zeroed");
+        assert_eq!(heap_alloc(4, 100), SLOW, "exceptions");
         assert_eq!(guest.call(alloc, &[HEAP + 16, 0, 100]), SLOW, "another heap");
         assert_eq!(heap_alloc(0, u64::from(LARGEST) + 1), SLOW);
         assert_eq!(heap_alloc(1, 97), at, "without serialization is the same");
         assert_eq!(mem::read::<[u64; 2]>(at - 16), Ok(header(at, 97, COOKIE)));
         assert_eq!((cache().heads[7], cache().counts[7]), (0, 0));
+
+        // Zeroed up to its size, and not beyond what its list promises.
+        let calloc = guest.leaf(heap::calloc).unwrap();
+        let dirty = [0xEEu8; 128];
+        for zeroed in [&|| heap_alloc(8, 97), &|| guest.call(calloc, &[97, 1]) as _] as [&dyn Fn() -> u64; 2]
+        {
+            assert_eq!(heap_free(at), 1);
+            mem::copy_out(at, &dirty).unwrap();
+            assert_eq!(zeroed(), at);
+            let mut bytes = dirty;
+            mem::copy_in(at, &mut bytes).unwrap();
+            assert!(bytes[..97].iter().all(|b| *b == 0) && bytes[112..].iter().all(|b| *b == 0xEE));
+            assert_eq!(mem::read::<[u64; 2]>(at - 16), Ok(header(at, 97, COOKIE)));
+        }
+        let most = if wide { u64::MAX } else { 0xFFFF_FFFF };
+        for (count, size) in [(0, 5), (33, 32), (0x8000_0000, 2), (most, most), (1, most), (97, 1)] {
+            assert_eq!(guest.call(calloc, &[count, size]), SLOW, "{count} of {size}");
+        }
 
         for strange in [0, 16, at + 16, at + 1, arena - 16, arena + PAGE, 0xFFFF_FFF0] {
             assert_eq!(heap_free(strange), slow, "{strange:#x}");
@@ -72,6 +90,6 @@ fn small_blocks_go_through_the_cache_and_strange_ones_do_not() {
         assert_eq!((cache().heads[3], cache().counts[3]), (0, 0));
         assert_ne!(guest.int(crt_free, &[0]), slow, "nothing to free");
         assert_eq!(guest.call(malloc, &[0]), SLOW);
-        assert_eq!(guest.call(malloc, &[if wide { u64::MAX } else { 0xFFFF_FFFF }]), SLOW);
+        assert_eq!(guest.call(malloc, &[most]), SLOW);
     });
 }

@@ -1,4 +1,4 @@
-//! `HeapAlloc`, `HeapFree`, `malloc` and `free` of small blocks of the process heap, from a cache of free blocks per thread.
+//! `HeapAlloc`, `HeapFree`, `malloc`, `calloc` and `free` of small blocks of the process heap, from a cache of free blocks per thread.
 //!
 //! The cache lies behind the thread block (at [`CACHE_OFFSET`] from the TEB): a list of free blocks for every 16 bytes of size, and
 //! how many each has. An allocation takes the first block of its list, a free puts the block there. Where the list is empty or
@@ -21,7 +21,7 @@
 
 use iced_x86::code_asm::{
     AsmRegister32, CodeAssembler, al, byte_ptr, dword_ptr, eax, ecx, edx, esp, qword_ptr, r8, r8b, r9, r10,
-    rax, rcx,
+    rax, rcx, rdx, xmm0, xmmword_ptr,
 };
 
 use super::{Built, Leaf, emit};
@@ -74,8 +74,11 @@ const LENGTH: usize = at(core::mem::offset_of!(Cache, length));
 const HEADS: usize = at(core::mem::offset_of!(Cache, heads));
 const COUNTS: usize = at(core::mem::offset_of!(Cache, counts));
 
-/// `HEAP_NO_SERIALIZE`, the one flag that changes nothing.
+/// `HEAP_NO_SERIALIZE`, a flag that changes nothing.
 const NO_SERIALIZE: i32 = 1;
+
+/// `HEAP_ZERO_MEMORY`.
+const ZERO_MEMORY: i32 = 8;
 
 /// `HeapAlloc`, `RtlAllocateHeap`.
 pub fn heap_alloc(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
@@ -83,17 +86,29 @@ pub fn heap_alloc(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
         machine,
         at,
         |a| {
-            of_process_heap_64(a, slow)?;
+            let mut dirty = a.create_label();
+            of_process_heap_64(a, NO_SERIALIZE | ZERO_MEMORY, slow)?;
             a.cmp(r8, LARGEST.cast_signed())?;
             a.ja(slow)?;
-            take_64(a, slow)
+            take_64(a, slow)?;
+            a.test(edx, ZERO_MEMORY)?;
+            a.je(dirty)?;
+            zero_64(a)?;
+            a.set_label(&mut dirty)?;
+            a.ret()
         },
         |a| {
-            of_process_heap_32(a, slow)?;
+            let mut dirty = a.create_label();
+            of_process_heap_32(a, NO_SERIALIZE | ZERO_MEMORY, slow)?;
             a.mov(ecx, dword_ptr(esp + 12))?;
             a.cmp(ecx, LARGEST)?;
             a.ja(slow)?;
             take_32(a, slow, 12)?;
+            a.test(dword_ptr(esp + 8), ZERO_MEMORY)?;
+            a.je(dirty)?;
+            a.mov(ecx, dword_ptr(esp + 12))?;
+            zero_32(a)?;
+            a.set_label(&mut dirty)?;
             a.ret_1(12)
         },
     )
@@ -109,7 +124,8 @@ pub fn malloc(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
             a.cmp(rax, LARGEST.cast_signed())?;
             a.jae(slow)?;
             a.mov(r8, rcx)?;
-            take_64(a, slow)
+            take_64(a, slow)?;
+            a.ret()
         },
         |a| {
             a.mov(ecx, dword_ptr(esp + 4))?;
@@ -122,19 +138,68 @@ pub fn malloc(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     )
 }
 
+/// `calloc`. Zero bytes are the thunk's business, as is too much.
+pub fn calloc(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
+    emit(
+        machine,
+        at,
+        |a| {
+            // So small that the product cannot overflow.
+            a.cmp(rcx, LARGEST.cast_signed())?;
+            a.ja(slow)?;
+            a.cmp(rdx, LARGEST.cast_signed())?;
+            a.ja(slow)?;
+            // The arguments stay as they were: the thunk may need them.
+            a.mov(r8, rcx)?;
+            a.imul_2(r8, rdx)?;
+            a.lea(rax, qword_ptr(r8 - 1))?;
+            a.cmp(rax, LARGEST.cast_signed())?;
+            a.jae(slow)?;
+            take_64(a, slow)?;
+            zero_64(a)?;
+            a.ret()
+        },
+        |a| {
+            let mut back = a.create_label();
+            let mut taken = a.create_label();
+            a.mov(ecx, dword_ptr(esp + 4))?;
+            a.cmp(ecx, LARGEST)?;
+            a.ja(slow)?;
+            a.cmp(dword_ptr(esp + 8), LARGEST)?;
+            a.ja(slow)?;
+            a.imul_2(ecx, dword_ptr(esp + 8))?;
+            a.lea(eax, dword_ptr(ecx - 1))?;
+            a.cmp(eax, LARGEST)?;
+            a.jae(slow)?;
+            a.push(ecx)?;
+            list_32(a)?;
+            a.je(back)?;
+            take_listed_32(a, 0)?;
+            a.pop(ecx)?;
+            zero_32(a)?;
+            a.jmp(taken)?;
+            a.set_label(&mut back)?;
+            a.pop(ecx)?;
+            a.jmp(slow)?;
+            a.set_label(&mut taken)?;
+            a.ret()
+        },
+    )
+}
+
 /// `HeapFree`, `RtlFreeHeap`.
 pub fn heap_free(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     emit(
         machine,
         at,
         |a| {
-            of_process_heap_64(a, slow)?;
+            of_process_heap_64(a, NO_SERIALIZE, slow)?;
             put_64(a, slow)?;
             a.mov(eax, 1)?;
             a.ret()
         },
         |a| {
-            of_process_heap_32(a, slow)?;
+            of_process_heap_32(a, NO_SERIALIZE, slow)?;
             a.mov(eax, dword_ptr(esp + 12))?;
             put_32(a, slow)?;
             a.mov(eax, 1)?;
@@ -169,25 +234,25 @@ pub fn free(machine: Machine, slow: u64, at: u64) -> Option<Leaf> {
     )
 }
 
-/// Leaves other heaps (first argument) and flags (second) to the thunk.
-fn of_process_heap_64(a: &mut CodeAssembler, slow: u64) -> Built {
+/// Leaves other heaps (first argument) and other flags (second) to the thunk.
+fn of_process_heap_64(a: &mut CodeAssembler, flags: i32, slow: u64) -> Built {
     a.mov(rax, qword_ptr(0x60).gs())?;
     a.cmp(rcx, qword_ptr(rax + 0x30))?;
     a.jne(slow)?;
-    a.test(edx, !NO_SERIALIZE)?;
+    a.test(edx, !flags)?;
     a.jne(slow)
 }
 
-fn of_process_heap_32(a: &mut CodeAssembler, slow: u64) -> Built {
+fn of_process_heap_32(a: &mut CodeAssembler, flags: i32, slow: u64) -> Built {
     a.mov(eax, dword_ptr(0x30).fs())?;
     a.mov(eax, dword_ptr(eax + 0x18))?;
     a.cmp(eax, dword_ptr(esp + 4))?;
     a.jne(slow)?;
-    a.test(dword_ptr(esp + 8), !NO_SERIALIZE)?;
+    a.test(dword_ptr(esp + 8), !flags)?;
     a.jne(slow)
 }
 
-/// Returns a cached block of `r8` bytes.
+/// Leaves in `rax` a cached block of `r8` bytes, and its list in `r9`.
 fn take_64(a: &mut CodeAssembler, slow: u64) -> Built {
     a.lea(r9, qword_ptr(r8 + (STEP - 1)))?;
     a.shr(r9, STEP.ilog2())?;
@@ -203,8 +268,22 @@ fn take_64(a: &mut CodeAssembler, slow: u64) -> Built {
     a.rol(r8, 40)?;
     a.xor(r10, r8)?;
     a.xor(r10, qword_ptr(COOKIE).gs())?;
-    a.mov(qword_ptr(rax - 8), r10)?;
-    a.ret()
+    a.mov(qword_ptr(rax - 8), r10)
+}
+
+/// Zeroes the block at `rax` of list `r9`.
+fn zero_64(a: &mut CodeAssembler) -> Built {
+    let mut next = a.create_label();
+    let mut done = a.create_label();
+    a.shl(r9, STEP.ilog2())?;
+    a.je(done)?;
+    a.xorps(xmm0, xmm0)?;
+    a.set_label(&mut next)?;
+    a.movaps(xmmword_ptr(rax + r9 - 16), xmm0)?;
+    a.sub(r9, 16)?;
+    a.jne(next)?;
+    a.set_label(&mut done)?;
+    a.zero_bytes()
 }
 
 /// Puts the block at `r8` into its list.
@@ -240,18 +319,28 @@ fn put_64(a: &mut CodeAssembler, slow: u64) -> Built {
 }
 
 /// Leaves in `eax` a cached block of `ecx` bytes, a size that is also the argument at `esp + argument`.
-///
-/// Of the tag, the lower half does not depend on so small a size, whose bits end up in the upper half alone.
 fn take_32(a: &mut CodeAssembler, slow: u64, argument: i32) -> Built {
+    list_32(a)?;
+    a.je(slow)?;
+    take_listed_32(a, argument)
+}
+
+/// Finds the list of `ecx` bytes: its number is left in `ecx`, its first block in `eax`, and the zero flag if there is none.
+fn list_32(a: &mut CodeAssembler) -> Built {
     a.add(ecx, STEP - 1)?;
     a.shr(ecx, STEP.ilog2())?;
     a.mov(eax, dword_ptr(ecx * 8 + HEADS).fs())?;
-    a.test(eax, eax)?;
-    a.je(slow)?;
+    a.test(eax, eax)
+}
+
+/// Takes the block that [`list_32`] found, and makes it one of the size at `esp + size`.
+///
+/// Of the tag, the lower half does not depend on so small a size, whose bits end up in the upper half alone.
+fn take_listed_32(a: &mut CodeAssembler, size: i32) -> Built {
     a.mov(edx, dword_ptr(eax - 16))?;
     a.mov(dword_ptr(ecx * 8 + HEADS).fs(), edx)?;
     a.dec(byte_ptr(ecx + COUNTS).fs())?;
-    a.mov(ecx, dword_ptr(esp + argument))?;
+    a.mov(ecx, dword_ptr(esp + size))?;
     a.mov(dword_ptr(eax - 16), ecx)?;
     a.mov(dword_ptr(eax - 12), 0)?;
     upper_half(a, edx)?;
@@ -260,6 +349,22 @@ fn take_32(a: &mut CodeAssembler, slow: u64, argument: i32) -> Built {
     a.mov(dword_ptr(eax - 4), ecx)?;
     lower_half(a, ecx)?;
     a.mov(dword_ptr(eax - 8), ecx)
+}
+
+/// Zeroes the block at `eax` of `ecx` bytes.
+fn zero_32(a: &mut CodeAssembler) -> Built {
+    let mut next = a.create_label();
+    let mut done = a.create_label();
+    a.add(ecx, STEP - 1)?;
+    a.and(ecx, !(STEP - 1).cast_signed())?;
+    a.je(done)?;
+    a.xorps(xmm0, xmm0)?;
+    a.set_label(&mut next)?;
+    a.movaps(xmmword_ptr(eax + ecx - 16), xmm0)?;
+    a.sub(ecx, 16)?;
+    a.jne(next)?;
+    a.set_label(&mut done)?;
+    a.zero_bytes()
 }
 
 /// Puts the block at `eax` into its list.

@@ -25,8 +25,7 @@ impl Cx {
     pub fn heap_alloc(&self, size: u64, zero: bool) -> Option<u64> {
         let heap = self.heaps().process();
         let block = heap.alloc(size, zero)?;
-        if !zero
-            && let Some(list) = list(size)
+        if let Some(list) = list(size)
             && let Some(cache) = self.heap_cache()
         {
             fill(cache, heap, list);

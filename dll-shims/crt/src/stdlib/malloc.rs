@@ -43,7 +43,7 @@ fn malloc(cx: &Cx, size: usize) -> Crt<Ptr<u8>> {
 }
 
 /// Allocates zeroed memory for an array.
-#[shim(msvcrt(calloc), ucrtbase(calloc, _calloc_base))]
+#[shim(msvcrt(calloc), ucrtbase(calloc, _calloc_base), leaf = transom_cpu::leaf::heap::calloc)]
 fn calloc(cx: &Cx, count: usize, size: usize) -> Crt<Ptr<u8>> {
     let bytes = count.checked_mul(size).ok_or(CrtError::Errno(ENOMEM))?;
     allocate(cx, bytes, true)
