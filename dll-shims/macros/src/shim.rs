@@ -121,7 +121,7 @@ fn descriptor(
     let pops = attr.pops_arguments(variadic);
     let partial = option(attr.partial.as_ref());
     let leaf = option(attr.leaf.as_ref());
-    let (intrinsic, at_once) = (attr.intrinsic, attr.at_once);
+    let (intrinsic, counted) = (attr.intrinsic, attr.counted);
     let method = attr.method;
     let fails = attr.fails.as_ref().map_or_else(|| quote!(0i64), |e| quote!((#e) as i64));
     let locals: Vec<Ident> = (0..parameters.len()).map(|i| format_ident!("p{i}")).collect();
@@ -186,7 +186,7 @@ fn descriptor(
                 partial: #partial,
                 leaf: #leaf,
                 intrinsic: #intrinsic,
-                at_once: #at_once,
+                counted: #counted,
                 doc: #doc,
             }
         }

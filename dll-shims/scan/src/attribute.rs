@@ -12,7 +12,7 @@
 //! #[shim(kernel32, ansi)]                   FooW: generate FooA from it
 //! #[shim(kernel32, leaf = path::to::emit)]  guest code for the fast path, written when the function is called often
 //! #[shim(msvcrt, leaf = ..., intrinsic)]    callable through that code only, so written when it is bound
-//! #[shim(msvcrt, leaf = ..., at_once)]      written at the first call, which it then does, as one call may take long
+//! #[shim(msvcrt, leaf = ..., counted)]      the second argument counts elements: a call with many is worth writing it
 //! #[shim(kernel32, partial = "no ACLs")]    what it does not do
 //! #[shim(ws2_32, ordinal = 3)]              also exported by number
 //! #[shim(msvcrt, stdcall)] / cdecl          where the DLL's usual convention is not used (x86)
@@ -48,8 +48,8 @@ pub struct ShimAttribute {
     pub leaf: Option<Path>,
     /// The leaf stub is the only way to call it: its arguments are not where the convention has them.
     pub intrinsic: bool,
-    /// The leaf stub serves already the first call.
-    pub at_once: bool,
+    /// The second argument counts elements, and a call with many of them has the leaf stub written.
+    pub counted: bool,
     /// What the function does not do.
     pub partial: Option<String>,
     /// Export ordinal.
@@ -148,7 +148,7 @@ impl Parse for ShimAttribute {
                 match name.as_str() {
                     "ansi" => out.ansi = true,
                     "intrinsic" => out.intrinsic = true,
-                    "at_once" => out.at_once = true,
+                    "counted" => out.counted = true,
                     "stdcall" => out.stdcall = Some(true),
                     "cdecl" => out.stdcall = Some(false),
                     _ => out.exported.push(Exported { dll: name, names: Vec::new(), wide_names: Vec::new() }),

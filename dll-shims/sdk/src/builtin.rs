@@ -6,7 +6,7 @@
 
 use core::ffi::c_void;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use transom_cpu::block::ThreadBlock;
@@ -235,33 +235,42 @@ impl BuiltinImage {
         }
     }
 
-    /// Takes room in the leaf area, which becomes writable and executable with its first piece.
-    fn leaf_room(&self, state: &mut State, size: u64) -> Option<u64> {
-        let size = size.next_multiple_of(16);
+    /// Where the next piece of the leaf area begins. The area becomes writable and executable with its first one.
+    fn next_leaf(&self, state: &mut State) -> Option<u64> {
         if state.leaf_used == 0 {
             self.process.memory.protect(self.leaves_at, LEAF_ROOM, PAGE_EXECUTE_READWRITE).ok()?;
             state.leaf_used = u64::from(MAX_FUNCTIONS * FUNCTION_SIZE);
         }
-        if state.leaf_used + size > LEAF_ROOM {
+        Some(self.leaves_at + state.leaf_used)
+    }
+
+    /// Takes room in the leaf area.
+    fn leaf_room(&self, state: &mut State, size: u64) -> Option<u64> {
+        let at = self.next_leaf(state)?;
+        let used = state.leaf_used + size.next_multiple_of(16);
+        if used > LEAF_ROOM {
             log::debug!("{}: no room for more leaf stubs", self.dll.name);
             return None;
         }
-        state.leaf_used += size;
-        Some(self.leaves_at + state.leaf_used - size)
+        state.leaf_used = used;
+        Some(at)
     }
 
     /// Writes a leaf stub.
     fn write_leaf(&self, state: &mut State, index: usize, emit: LeafFn) -> Option<u64> {
-        // Emitted twice: its length decides where it goes, and the place decides its jumps.
-        let draft = emit(self.process.machine, self.thunk_address(index), self.leaves_at)?;
-        let described = draft.frame.map_or(0, |frame| frame.info.len() + 4);
-        let at = self.leaf_room(state, (draft.code.len() + described) as u64 + 16)?;
-        let leaf = emit(self.process.machine, self.thunk_address(index), at)?;
+        let next = self.next_leaf(state)?;
+        self.place_leaf(state, &emit(self.process.machine, self.thunk_address(index), next)?)
+    }
+
+    /// Puts a leaf stub where it was assembled for: at the next place.
+    fn place_leaf(&self, state: &mut State, leaf: &Leaf) -> Option<u64> {
+        let described = leaf.frame.as_ref().map_or(0, |frame| frame.info.len() + 4);
+        let at = self.leaf_room(state, (leaf.code.len() + described) as u64)?;
         mem::copy_out(at, &leaf.code).ok()?;
-        if let Some(frame) = leaf.frame {
+        if let Some(frame) = &leaf.frame {
             let info_at = (at + leaf.code.len() as u64).next_multiple_of(4);
             mem::copy_out(info_at, &frame.info).ok()?;
-            self.describe(at, &frame, info_at)?;
+            self.describe(at, frame, info_at)?;
         }
         Some(at)
     }
@@ -285,8 +294,14 @@ impl BuiltinImage {
     fn write_gate(&self, state: &mut State, index: usize, shim: Shim) -> Option<u64> {
         let gate = self.leaf_room(state, GATE_SIZE as u64)?;
         mem::write(gate, &jump(gate, self.thunk_address(index))).ok()?;
-        let lazy: &'static LazyLeaf =
-            Box::leak(Box::new(LazyLeaf { image: self, index, shim, gate, calls: AtomicU32::new(0) }));
+        let lazy: &'static LazyLeaf = Box::leak(Box::new(LazyLeaf {
+            image: self,
+            index,
+            shim,
+            gate,
+            calls: AtomicU32::new(0),
+            opened: AtomicBool::new(false),
+        }));
         let number = self.first + u32::try_from(index).ok()?;
         let data = core::ptr::from_ref(lazy).cast::<c_void>();
         self.process.thunks.bind(number, Bound { entry: lazy_entry, data });
@@ -306,11 +321,14 @@ impl BuiltinImage {
     /// A gate begins with one instruction in an aligned word. The rest is written first and the word last, by one store, so that
     /// threads that pass meanwhile run the old instruction or the new ones.
     fn write_behind(&self, state: &mut State, lazy: &LazyLeaf, emit: LeafFn) -> Option<u64> {
-        let Leaf { mut code, frame } = emit(self.process.machine, self.thunk_address(lazy.index), lazy.gate)?;
-        if frame.is_some() || code.len() > GATE_SIZE {
-            let at = self.write_leaf(state, lazy.index, emit)?;
+        let (machine, thunk) = (self.process.machine, self.thunk_address(lazy.index));
+        let leaf = emit(machine, thunk, self.next_leaf(state)?)?;
+        if leaf.frame.is_some() || leaf.code.len() > GATE_SIZE {
+            let at = self.place_leaf(state, &leaf)?;
             return mem::write(lazy.gate, &jump(lazy.gate, at)).ok().map(|()| at);
         }
+        // A short one is soon assembled again.
+        let mut code = emit(machine, thunk, lazy.gate).filter(|leaf| leaf.code.len() <= GATE_SIZE)?.code;
         code.resize(GATE_SIZE, 0xCC);
         let (first, rest) = code.split_first_chunk::<8>()?;
         mem::copy_out(lazy.gate + 8, rest).ok()?;
@@ -331,6 +349,9 @@ const GATE_SIZE: usize = 48;
 /// Calls after which a leaf stub is written.
 const OFTEN: u32 = 32;
 
+/// Elements with which a single call is worth it: writing a long stub takes a quarter of a millisecond.
+const MANY: u64 = 500;
+
 /// A function whose leaf stub has not been written yet, or cannot be.
 struct LazyLeaf {
     /// Lives as long as the process: the process keeps every image.
@@ -340,22 +361,33 @@ struct LazyLeaf {
     /// Guest address of the gate.
     gate: u64,
     calls: AtomicU32,
+    /// Whether the stub has been written, or was tried to.
+    opened: AtomicBool,
+}
+
+/// The second argument of a call; 0 if it cannot be read.
+fn second_argument(frame: &Frame) -> u64 {
+    match frame.machine {
+        Machine::I386 => mem::read::<u32>(frame.stack + 4).map_or(0, u64::from),
+        Machine::Amd64 | Machine::Arm64 => frame.ints[1],
+    }
 }
 
 /// The host side of such a function's thunk.
 unsafe extern "C-unwind" fn lazy_entry(block: *mut ThreadBlock, frame: *mut Frame, data: *const c_void) {
     // SAFETY: bound in `write_gate` with a leaked `LazyLeaf`, whose image is never dropped.
     let lazy = unsafe { &*data.cast::<LazyLeaf>() };
-    let often = if lazy.shim.at_once { 0 } else { OFTEN };
-    if lazy.calls.fetch_add(1, Ordering::Relaxed) == often {
+    // SAFETY: only thunks call this, with the calling thread's block and the live frame of this call.
+    let (cx, call) = unsafe { crate::cx::enter(block, frame) };
+    let often = lazy.calls.fetch_add(1, Ordering::Relaxed) == OFTEN;
+    let long = lazy.shim.counted && second_argument(call) >= MANY;
+    if (often || long) && !lazy.opened.swap(true, Ordering::Relaxed) {
         // SAFETY: as above.
         let made = unsafe { &*lazy.image }.open_gate(lazy);
-        if let Some(at) = made.filter(|_| lazy.shim.at_once) {
-            // SAFETY: only thunks call this, with the calling thread's block and the live frame of this call.
-            let (cx, frame) = unsafe { crate::cx::enter(block, frame) };
+        if let Some(at) = made.filter(|_| long) {
             // The call is the stub's: the registers are as the caller set them.
             let mut context = cx.caller_context();
-            context.set_return(at, frame.sp, 0);
+            context.set_return(at, call.sp, 0);
             cx.resume(&context)
         }
     }

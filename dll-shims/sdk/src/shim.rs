@@ -58,8 +58,8 @@ pub struct Shim {
     pub leaf: Option<LeafFn>,
     /// Whether that code is the only way to call it (x86 helpers with arguments in floating-point registers).
     pub intrinsic: bool,
-    /// Whether that code is written at the first call, which it then does: one call may take long.
-    pub at_once: bool,
+    /// Whether its second argument counts the elements that it works on: a call with many is worth writing that code at once.
+    pub counted: bool,
     /// First line of its documentation.
     pub doc: &'static str,
 }

@@ -191,14 +191,14 @@ fn checked(cx: &Cx, base: Ptr<u8>, count: usize, width: usize, function: Func) -
 }
 
 /// Sorts an array.
-#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::qsort, at_once)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::qsort, counted)]
 fn qsort(cx: &Cx, base: Ptr<u8>, count: usize, width: usize, compare: Func) -> Crt<()> {
     let array = checked(cx, base, count, width, compare)?;
     Ok(sort(cx, array, count as u64, Order { function: compare, context: None })?)
 }
 
 /// Sorts an array; the comparison function gets a context.
-#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::qsort_s, at_once)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::qsort_s, counted)]
 fn qsort_s(cx: &Cx, base: Ptr<u8>, count: usize, width: usize, compare: Func, context: usize) -> Crt<()> {
     let array = checked(cx, base, count, width, compare)?;
     Ok(sort(cx, array, count as u64, Order { function: compare, context: Some(context as u64) })?)
@@ -218,7 +218,7 @@ fn binary_search(cx: &Cx, key: u64, array: Array, count: u64, order: Order) -> u
 }
 
 /// Searches a sorted array.
-#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::bsearch, at_once)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::bsearch)]
 fn bsearch(cx: &Cx, key: Ptr<u8>, base: Ptr<u8>, count: usize, width: usize, compare: Func) -> Crt<Ptr<u8>> {
     let array = checked(cx, base, count, width, compare)?;
     let order = Order { function: compare, context: None };
@@ -226,7 +226,7 @@ fn bsearch(cx: &Cx, key: Ptr<u8>, base: Ptr<u8>, count: usize, width: usize, com
 }
 
 /// Searches a sorted array; the comparison function gets a context.
-#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::bsearch_s, at_once)]
+#[shim(msvcrt, ucrtbase, leaf = transom_cpu::leaf::search::bsearch_s)]
 fn bsearch_s(
     cx: &Cx,
     key: Ptr<u8>,

@@ -149,7 +149,7 @@ mod tests {
             partial: None,
             leaf: None,
             intrinsic: false,
-            at_once: false,
+            counted: false,
             doc,
         }
     }
