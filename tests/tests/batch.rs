@@ -81,6 +81,13 @@ fn pipes_run_concurrently() {
     assert_eq!(said(&transom(&["cmd", "/c", line], scratch.path(), b"")), "20000\n");
 }
 
+#[test]
+fn built_in_commands_write_utf_16_if_asked() {
+    let scratch = Scratch::new();
+    let finished = transom(&["cmd", "/u", "/c", "echo \u{e4}"], scratch.path(), b"");
+    assert_eq!(finished.stdout, [0xE4, 0, b'\r', 0, b'\n', 0]);
+}
+
 /// A guest's standard input and output are the interpreter's as they are redirected.
 #[test]
 fn guests_are_redirected() {

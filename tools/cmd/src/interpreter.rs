@@ -23,6 +23,8 @@ const DEFAULTS: [(&str, &str); 3] = [("COMSPEC", INTERPRETER), ("PATHEXT", EXTEN
 struct Switches {
     /// `/s`
     strip: bool,
+    /// `/u`
+    unicode: bool,
     /// `/q`
     quiet: bool,
     /// `/v:`
@@ -52,6 +54,8 @@ impl Switches {
             match letter.to_ascii_lowercase() {
                 's' => this.strip = true,
                 'q' => this.quiet = true,
+                'u' => this.unicode = true,
+                'a' => this.unicode = false,
                 'v' => this.delayed = Some(setting()),
                 'e' => this.extensions = Some(setting()),
                 'x' => this.extensions = Some(true),
@@ -61,7 +65,7 @@ impl Switches {
                     this.command = Some(tail.trim_start_matches([' ', '\t']).to_owned());
                     return this;
                 }
-                // /a /u /d /t /f: the code page is fixed, there is no AutoRun, colours and name completion are the terminal's.
+                // /d /t /f: there is no AutoRun, colours and name completion are the terminal's.
                 _ => {}
             }
             rest = tail;
@@ -109,6 +113,7 @@ pub(crate) fn run(shell: &mut Shell, line: &str) -> i32 {
     shell.modes.delayed = switches.delayed.unwrap_or(false);
     shell.modes.extensions = switches.extensions.unwrap_or(true);
     shell.echo = !switches.quiet;
+    shell.streams.unicode = switches.unicode;
     shell.interactive = switches.stay;
     for (name, value) in DEFAULTS {
         if shell.env.get(name).is_none() {

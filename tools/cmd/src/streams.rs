@@ -26,6 +26,8 @@ pub(crate) enum Purpose {
 #[derive(Clone, Default)]
 pub(crate) struct Streams {
     slots: [Option<Arc<FileObject>>; 10],
+    /// Whether built-in commands write UTF-16 to files and pipes (`cmd /u`), rather than UTF-8.
+    pub(crate) unicode: bool,
 }
 
 impl Streams {
@@ -52,9 +54,12 @@ impl Streams {
 
     /// Writes text. Who does not listen is not told; line ends are the caller's.
     pub(crate) fn write(&self, number: usize, text: &str) {
-        if let Some(file) = self.get(number) {
-            let _ = write_all(file, text.as_bytes());
-        }
+        let Some(file) = self.get(number) else { return };
+        let _ = if self.unicode && !file.is_terminal() {
+            write_all(file, &text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>())
+        } else {
+            write_all(file, text.as_bytes())
+        };
     }
 }
 
