@@ -112,6 +112,13 @@ pub(crate) struct Conversion {
     lead_bytes: [u8; 32],
 }
 
+impl Conversion {
+    /// Whether it is that of the C locale.
+    pub(super) fn is_c(&self) -> bool {
+        self.is_c != 0
+    }
+}
+
 /// `_Collvec`: how strings are ordered.
 #[derive(Clone, Copy, Debug, Guest)]
 pub(crate) struct Collation {

@@ -10,7 +10,9 @@ pub(crate) mod facet;
 pub(crate) mod locimp;
 pub(crate) mod locinfo;
 pub(crate) mod lock;
+pub(crate) mod multibyte;
 pub(crate) mod punct;
+pub(crate) mod time_get;
 pub(crate) mod time_put;
 pub(crate) mod yarn;
 
