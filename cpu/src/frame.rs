@@ -50,6 +50,8 @@ pub struct Frame {
     pub machine: Machine,
     /// Whether the float result is an `f32` (x86 converts it to the x87 format).
     pub single: bool,
+    /// The number of the thunk that was called; 0 in a frame that no thunk made.
+    pub thunk: u32,
     /// The enclosing frame of this thread, or null.
     pub previous: *mut Frame,
     /// Guest stack pointer at the call (x86-64, x86: it points at the return address).
@@ -75,6 +77,7 @@ impl Frame {
         pop: 0,
         machine: Machine::Amd64,
         single: false,
+        thunk: 0,
         previous: core::ptr::null_mut(),
         sp: 0,
         saved: [0; 12],
@@ -116,6 +119,19 @@ impl Frame {
             }
         }
         frame
+    }
+
+    /// Takes [`Frame::context`] back to the moment of the call, at the thunk.
+    #[expect(clippy::cast_possible_truncation, reason = "registers of 32-bit guests")]
+    pub fn step_back(&self, context: &mut Context, thunk: u64) {
+        match context {
+            Context::Amd64(c) => (c.rip, c.rsp) = (thunk, self.sp),
+            Context::I386(c) => (c.eip, c.esp) = (thunk as u32, self.sp as u32),
+            Context::Arm64(c) => {
+                (c.pc, c.x[30]) = (thunk, self.return_address);
+                c.context_flags &= !UNWOUND_TO_CALL;
+            }
+        }
     }
 
     /// Puts the non-volatile registers of the call, with the place that it returns to, into a context: where a walk of the stack

@@ -6,6 +6,7 @@
 
 use core::ffi::c_void;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::block::ThreadBlock;
 use crate::frame::Frame;
@@ -35,6 +36,15 @@ pub struct Bound {
 pub struct ThunkTable {
     base: *mut Bound,
     next: AtomicU32,
+    places: Mutex<Vec<Place>>,
+}
+
+/// Where the code of consecutive thunks is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    first: u32,
+    count: u32,
+    address: u64,
 }
 
 // SAFETY: entries are written once by the thread that reserved their numbers, before any other thread can learn them
@@ -64,7 +74,7 @@ impl ThunkTable {
         if base == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error());
         }
-        Ok(Self { base: base.cast(), next: AtomicU32::new(1) })
+        Ok(Self { base: base.cast(), next: AtomicU32::new(1), places: Mutex::default() })
     }
 
     /// Takes `count` consecutive numbers, or `None` if the table is full.
@@ -93,6 +103,22 @@ impl ThunkTable {
         let raw =
             unsafe { self.base.add(index as usize).cast::<(Option<HostEntry>, *const c_void)>().read() };
         raw.0.map(|entry| Bound { entry, data: raw.1 })
+    }
+
+    /// Notes that the code of these thunks is at a guest address, one behind the other.
+    pub fn set_place(&self, first: u32, count: u32, address: u64) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.push(Place { first, count, address });
+    }
+
+    /// Guest address of a thunk's code, where it is known: what a thread that is inside the shim shows as its program counter.
+    #[must_use]
+    pub fn address_of(&self, index: u32) -> Option<u64> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.iter().find_map(|place| {
+            let distance = index.checked_sub(place.first).filter(|&n| n < place.count)?;
+            Some(place.address + u64::from(distance) * THUNK_SIZE as u64)
+        })
     }
 
     /// Address of entry 0, for an engine's assembly.

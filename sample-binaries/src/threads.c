@@ -95,12 +95,48 @@ static void numbered_locks(void)
     for (i = 0; i < 4; i++) CloseHandle(h[i]);
 }
 
+/* A thread that waits shows the registers of its call, as far as the program can tell: code of a module, on the thread's stack. */
+static volatile LONG waiting;
+static DWORD WINAPI waits_for(void *event) { waiting = 1; return WaitForSingleObject(event, 60000); }
+static void registers_in_a_call(void)
+{
+    HANDLE event = CreateEventA(NULL, FALSE, FALSE, NULL), t = CreateThread(NULL, 0, waits_for, event, 0, NULL);
+    static CONTEXT c;
+    ULONG_PTR pc, sp;
+    HMODULE module = NULL;
+    MEMORY_BASIC_INFORMATION stack;
+    int tries = 0;
+    while (!waiting) Sleep(1);
+    do {
+        Sleep(1);
+        CHECK_INT("suspended", SuspendThread(t), 0);
+        c.ContextFlags = CONTEXT_CONTROL | CONTEXT_INTEGER;
+        CHECK("its context", GetThreadContext(t, &c));
+#if defined(__x86_64__)
+        pc = c.Rip, sp = c.Rsp;
+#elif defined(__i386__)
+        pc = c.Eip, sp = c.Esp;
+#else
+        pc = c.Pc, sp = c.Sp;
+#endif
+        GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT, (char *)pc, &module);
+        CHECK("the context set again", SetThreadContext(t, &c));
+        CHECK_INT("resumed", ResumeThread(t), 1);
+    } while (module == GetModuleHandleA(NULL) && ++tries < 1000);
+    CHECK("its program counter is in a DLL", module != NULL && module != GetModuleHandleA(NULL));
+    CHECK("its stack pointer is on a stack", VirtualQuery((void *)sp, &stack, sizeof stack) && stack.Protect == PAGE_READWRITE);
+    SetEvent(event);
+    CHECK_INT("and its wait ends as if nothing had been", exit_of(t), WAIT_OBJECT_0);
+    CloseHandle(event);
+}
+
 int main(void)
 {
     HANDLE h[8], t;
     DWORD id = 0, code;
     int i;
     numbered_locks();
+    registers_in_a_call();
     for (i = 0; i < 8; i++) h[i] = CreateThread(NULL, 0, add, (void *)(uintptr_t)i, 0, NULL);
     CHECK_INT("wait for all", WaitForMultipleObjects(8, h, TRUE, 60000), WAIT_OBJECT_0);
     CHECK_INT("all counted", counter, 80000);

@@ -74,6 +74,7 @@ unsafe extern "C" fn from_guest() {
         "mov rsp, [r9 + {host_sp}]",
         "wrfsbase r10",
         "sub rsp, {frame_size}",
+        "mov [rsp + {thunk}], eax",
         // Moving between the modes leaves the upper halves undefined.
         "mov ecx, ecx",
         "mov edx, edx",
@@ -190,6 +191,7 @@ unsafe extern "C" fn from_guest() {
         pop = const offset_of!(Frame, pop),
         machine = const offset_of!(Frame, machine),
         single = const offset_of!(Frame, single),
+        thunk = const offset_of!(Frame, thunk),
         previous = const offset_of!(Frame, previous),
         result = const offset_of!(Frame, result),
         result_high = const offset_of!(Frame, result_high),

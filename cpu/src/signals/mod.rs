@@ -73,6 +73,11 @@ pub fn install(host: &'static dyn Host) -> std::io::Result<()> {
     FAULTS.into_iter().try_for_each(set_action)
 }
 
+/// The host that [`install`] was given.
+pub(crate) fn host() -> Option<&'static dyn Host> {
+    HOST.get().copied()
+}
+
 /// Tells the handler that guest code runs with its own FS base. Called by native-32 before its first thread attaches.
 pub(crate) fn guest_swaps_fs() {
     SWAPS_FS.store(true, Ordering::SeqCst);

@@ -16,7 +16,15 @@ pub(super) enum State {
     /// The kernel's signal frame: general registers and FXSAVE image.
     Registers([libc::greg_t; 23], [u8; 512]),
     /// The frame of a call into the host, and where thunks enter it.
-    Frame { entry: u64, machine: Machine, sp: u64, ints: [u64; 8], saved: [u64; 12], vectors: [u128; 10] },
+    Frame {
+        entry: u64,
+        thunk: u32,
+        machine: Machine,
+        sp: u64,
+        ints: [u64; 8],
+        saved: [u64; 12],
+        vectors: [u128; 10],
+    },
     /// What the thread was about to go on with.
     Context(Context),
 }
@@ -39,8 +47,8 @@ impl Capture {
         match &self.state {
             State::None => None,
             State::Registers(registers, image) => Some(signals::from_frame(registers, image)),
-            State::Frame { entry, machine, sp, ints, saved, vectors } => {
-                Some(frame_context(*entry, *machine, *sp, ints, saved, vectors))
+            State::Frame { entry, thunk, machine, sp, ints, saved, vectors } => {
+                Some(frame_context(thunk_address(*thunk, *entry), *machine, *sp, ints, saved, vectors))
             }
             State::Context(context) => Some(context.clone()),
         }
@@ -58,7 +66,11 @@ impl Capture {
         self.spent = false;
         match self.state {
             // At the thunk still: the call goes on as if nothing had been set.
-            State::Frame { entry, sp, .. } if changed.pc() == entry && changed.sp() == sp => None,
+            State::Frame { entry, thunk, sp, .. }
+                if changed.pc() == thunk_address(thunk, entry) && changed.sp() == sp =>
+            {
+                None
+            }
             _ => Some(changed),
         }
     }
@@ -76,6 +88,7 @@ impl Capture {
     fn of_frame(entry: u64, frame: &Frame) -> State {
         State::Frame {
             entry,
+            thunk: frame.thunk,
             machine: frame.machine,
             sp: frame.sp,
             ints: frame.ints,
@@ -115,6 +128,12 @@ impl Capture {
             self.note_registers_if_plain(context);
         }
     }
+}
+
+/// Where a thread in a shim is as far as the guest can tell: at the thunk. `entry` is the engine's own code, for a thunk whose place
+/// nobody has noted.
+fn thunk_address(thunk: u32, entry: u64) -> u64 {
+    signals::host().and_then(|host| host.thunks().address_of(thunk)).unwrap_or(entry)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "x86 registers are 32 bits wide")]

@@ -71,6 +71,7 @@ fn empty_frame(machine: transom_cpu::machine::Machine) -> Frame {
         pop: 0,
         machine,
         single: false,
+        thunk: 0,
         previous: core::ptr::null_mut(),
         sp: 0,
         saved: [0; 12],
@@ -87,6 +88,7 @@ fn call_shim<I: Isa>(vm: &Vm, index: u32) -> Result<(), Stop> {
         return Err(Stop::Fault(Fault::IllegalInstruction));
     };
     let mut frame = empty_frame(I::MACHINE);
+    frame.thunk = index;
     if let Err(bad) = I::enter(vm.cpu, &mut frame) {
         return Err(Stop::Fault(Fault::Memory { address: bad.address, access: bad.access }));
     }

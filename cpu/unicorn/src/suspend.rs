@@ -165,22 +165,29 @@ impl Stopper {
         }
     }
 
+    /// The processor that the thread ran on last.
+    fn vm(&self) -> Option<&Vm> {
+        let vm: *const Vm = core::ptr::with_exposed_provenance(self.vm.load(Ordering::Relaxed));
+        // SAFETY: null or the exposed address of a processor, which is never freed.
+        unsafe { vm.as_ref() }
+    }
+
     /// Asks the processor to leave translated code.
     fn halt(&self) {
-        let vm: *const Vm = core::ptr::with_exposed_provenance(self.vm.load(Ordering::Relaxed));
-        // SAFETY: null or the exposed address of a processor, which is never freed; `halt` may be called from any thread.
-        if let Some(vm) = unsafe { vm.as_ref() } {
+        if let Some(vm) = self.vm() {
             vm.halt();
         }
     }
 
-    /// The registers of the innermost call of a thread that is stopped in the host.
+    /// The registers of the innermost call of a thread that is stopped in the host: at the thunk that it called.
     fn frame_context(&self) -> Option<Context> {
         // SAFETY: the thread is attached, and changes its frames in guest code only, where it may not go.
-        unsafe {
-            let block = self.block.load(Ordering::Relaxed).as_ref()?;
-            block.frame.as_ref().map(transom_cpu::frame::Frame::context)
+        let frame = unsafe { self.block.load(Ordering::Relaxed).as_ref()?.frame.as_ref()? };
+        let mut context = frame.context();
+        if let Some(at) = self.vm().and_then(|vm| vm.thunks.address_of(frame.thunk)) {
+            frame.step_back(&mut context, at);
         }
+        Some(context)
     }
 }
 

@@ -102,6 +102,7 @@ impl BuiltinImage {
         };
         image.write_headers()?;
         image.write_thunks()?;
+        process.thunks.set_place(first, u32::try_from(count).unwrap_or(0), image.thunk_address(0));
         Ok(image)
     }
 

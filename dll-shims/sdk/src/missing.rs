@@ -61,7 +61,11 @@ fn place(process: &Process, number: u32) -> u64 {
     }
     let at = *next;
     *next += THUNK_SIZE as u64;
-    if mem::copy_out(at, &process.engine().thunk(number)).is_err() { 0 } else { at }
+    if mem::copy_out(at, &process.engine().thunk(number)).is_err() {
+        return 0;
+    }
+    process.thunks.set_place(number, 1, at);
+    at
 }
 
 /// The call itself: reported, then STATUS_ENTRYPOINT_NOT_FOUND is raised, as Windows' delay loader does.
