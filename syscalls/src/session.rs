@@ -123,7 +123,8 @@ fn path() -> PathBuf {
     let user = unsafe { libc::geteuid() };
     let name = format!("transom-{VERSION}-{user}");
     match std::env::var_os("XDG_RUNTIME_DIR") {
-        Some(directory) if !directory.is_empty() => PathBuf::from(directory).join(name),
+        // It may be set where nobody has made it: in containers, or for another user.
+        Some(directory) if std::path::Path::new(&directory).is_dir() => PathBuf::from(directory).join(name),
         _ => PathBuf::from("/dev/shm").join(name),
     }
 }

@@ -2,7 +2,9 @@
 //! the descriptor is ready. Disk files need none of this: the thread that calls carries their operations out.
 //!
 //! An operation ends once: whoever takes its `finish` out of the list tells the end, be it the watcher or who cancels.
+//! Operations of one kind are carried out in the order in which they began.
 
+use core::mem::{Discriminant, discriminant};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -48,6 +50,7 @@ struct Entry {
     id: u64,
     /// Guest address of the OVERLAPPED.
     context: u64,
+    kind: Discriminant<Operation>,
     /// The thread that began it.
     thread: u32,
     watch: Option<Watch>,
@@ -57,6 +60,18 @@ struct Entry {
 impl PendingList {
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether operations of this kind wait, which a new one must not overtake.
+    fn holds_up(&self, operation: Operation) -> bool {
+        self.lock().iter().any(|e| e.kind == discriminant(&operation))
+    }
+
+    /// Whether it is an operation's turn; `None` if it has ended.
+    fn is_next(&self, id: u64) -> Option<bool> {
+        let entries = self.lock();
+        let kind = entries.iter().find(|e| e.id == id)?.kind;
+        Some(entries.iter().all(|e| e.kind != kind || e.id >= id))
     }
 
     fn take(&self, id: u64) -> Option<Entry> {
@@ -174,7 +189,7 @@ impl FileObject {
         }
         let mut done = 0;
         let mut rest = operation;
-        loop {
+        while !self.pending().holds_up(operation) {
             match (attempt(self, self.descriptor(), rest), rest) {
                 (Some(Ok(n)), Operation::Write(at, len)) if n < len => {
                     done += n;
@@ -201,7 +216,8 @@ impl FileObject {
             Operation::Connect => (self.pipe_listener().unwrap_or(-1), watcher::READABLE),
         };
         let thread = crate::thread::current().id();
-        self.pending().lock().push(Entry { id, context, thread, watch: None, finish });
+        let kind = discriminant(&operation);
+        self.pending().lock().push(Entry { id, context, kind, thread, watch: None, finish });
         if source < 0 {
             // A pipe without a name: only a client of this process can come, and tells (see `connected`).
             return Ok(());
@@ -214,6 +230,12 @@ impl FileObject {
         let action = Box::new(move |_| {
             let fd = fd.as_raw_fd();
             let Some(file) = file.upgrade() else { return After::Done };
+            match file.pending().is_next(id) {
+                Some(true) => {}
+                // The one before is told of the same bytes.
+                Some(false) => return After::Keep,
+                None => return After::Done,
+            }
             let end = match rest {
                 Operation::Connect => match file.accept_pipe() {
                     Ok(true) => Some(Ok(0)),
