@@ -265,8 +265,14 @@ impl Recorder {
             if !call.event.failed {
                 self.handles.note(cx, self.table, plan, function, &call.words, raw, &mut call.event);
             }
+            let error = match plan.outcome {
+                Outcome::ErrorCode | Outcome::Negative => super::value::low32(raw),
+                _ => cx.last_error(),
+            };
+            let failed = call.event.failed;
             for (i, parameter) in function.parameters.iter().enumerate() {
-                if let Some(out) = call.event.args.value(i).filter(|_| !call.event.failed) {
+                let filled = !failed || show::is_filled_by_failure(&values, plan, i, error);
+                if let Some(out) = call.event.args.value(i).filter(|_| filled) {
                     show::after(&values, plan, parameter, i, &call.words, raw, out);
                 }
             }

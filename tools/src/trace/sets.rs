@@ -113,7 +113,9 @@ pub(super) fn names(set: Set) -> Enum {
                  services::FILE_SUPPORTS_SPARSE_FILES, services::FILE_SUPPORTS_REPARSE_POINTS, services::FILE_VOLUME_IS_COMPRESSED,
                  services::FILE_SUPPORTS_OBJECT_IDS, services::FILE_SUPPORTS_ENCRYPTION, services::FILE_NAMED_STREAMS,
                  services::FILE_READ_ONLY_VOLUME, services::FILE_SUPPORTS_HARD_LINKS, services::FILE_SUPPORTS_EXTENDED_ATTRIBUTES,
-                 services::FILE_SUPPORTS_OPEN_BY_FILE_ID, services::FILE_SUPPORTS_USN_JOURNAL]
+                 services::FILE_SUPPORTS_OPEN_BY_FILE_ID, services::FILE_SUPPORTS_USN_JOURNAL,
+                 services::FILE_RETURNS_CLEANUP_RESULT_INFO, services::FILE_SUPPORTS_POSIX_UNLINK_RENAME,
+                 services::FILE_SUPPORTS_TRANSACTIONS, services::FILE_SUPPORTS_BLOCK_REFCOUNTING]
         }
     }
 }

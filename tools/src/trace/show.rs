@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use transom_sdk::{Cx, Frame, Shape, mem};
 use transom_sigs::format as flags;
 use transom_sigs::{Extent, Parameter, Primitive, Table, Type, TypeId};
+use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Networking::WinSock::{IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET};
 use windows_sys::Win32::System::Registry::{REG_EXPAND_SZ, REG_MULTI_SZ, REG_SZ};
 
@@ -222,6 +223,18 @@ fn by_value(values: &Values<'_>, parameter: &Parameter, raw: u64, out: &mut Stri
 
 fn is_process_heap(handle: u64) -> bool {
     Cx::with_current(|cx| cx.process().is_process_heap(handle)).unwrap_or(false)
+}
+
+/// Whether the function has filled a parameter although it failed: it takes a packet that says so off a completion port, or says how
+/// much room there should have been. `error` is what the call failed with, as a Win32 error code or NTSTATUS.
+pub(super) fn is_filled_by_failure(values: &Values<'_>, plan: &Plan, position: usize, error: u32) -> bool {
+    let too_small = [f::ERROR_INSUFFICIENT_BUFFER, f::ERROR_MORE_DATA, f::ERROR_BUFFER_OVERFLOW]
+        .contains(&error)
+        || [f::STATUS_BUFFER_TOO_SMALL, f::STATUS_INFO_LENGTH_MISMATCH, f::STATUS_BUFFER_OVERFLOW]
+            .contains(&error.cast_signed());
+    let number = |to| matches!(values.table.ty(to), Type::Primitive(Primitive::U32 | Primitive::USize));
+    plan.name == "GetQueuedCompletionStatus" && error != f::WAIT_TIMEOUT
+        || too_small && target(values.table, plan.types[position]).is_some_and(number)
 }
 
 /// Prints an argument that the function has filled.
