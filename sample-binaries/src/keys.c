@@ -3,6 +3,7 @@
 #include "check.h"
 #include <bcrypt.h>
 #include <ncrypt.h>
+#include <wincrypt.h>
 
 /* RFC 6979, A.2.5: the public key of P-256, and the signature of "sample" with SHA-256. */
 static const UCHAR point[64] = {
@@ -132,11 +133,40 @@ static void storage(void)
     NCryptFreeObject(provider);
 }
 
+/* CryptoAPI: a pair, its blobs, a signature by bcrypt's side of it, and AES in chains. */
+static void legacy(void)
+{
+    HCRYPTPROV provider = 0;
+    HCRYPTKEY pair = 0, public = 0, aes = 0;
+    DWORD length = 5, size = 4, bits = 0;
+
+    CHECK("CryptAcquireContextW", CryptAcquireContextW(&provider, NULL, NULL, PROV_RSA_AES, CRYPT_VERIFYCONTEXT));
+    CHECK("CryptGenKey", CryptGenKey(provider, AT_KEYEXCHANGE, (1024 << 16) | CRYPT_EXPORTABLE, &pair));
+    CHECK("CryptGetKeyParam", CryptGetKeyParam(pair, KP_KEYLEN, (BYTE *)&bits, &size, 0) && bits == 1024);
+    size = sizeof other;
+    CHECK("CryptExportKey", CryptExportKey(pair, 0, PUBLICKEYBLOB, 0, other, &size) && size == 20 + 128);
+    CHECK("CryptImportKey", CryptImportKey(provider, other, size, 0, 0, &public));
+    memcpy(buffer, "hello", 5);
+    CHECK("CryptEncrypt", CryptEncrypt(public, 0, TRUE, 0, buffer, &length, 128) && length == 128);
+    CHECK("CryptDecrypt", CryptDecrypt(pair, 0, TRUE, 0, buffer, &length) && length == 5 && !memcmp(buffer, "hello", 5));
+    size = sizeof other;
+    CHECK("PRIVATEKEYBLOB", CryptExportKey(pair, 0, PRIVATEKEYBLOB, 0, other, &size) && size == 20 + 2 * 128 + 5 * 64);
+    CHECK("CryptDestroyKey", CryptDestroyKey(pair) && CryptDestroyKey(public));
+    CHECK("AES", CryptGenKey(provider, CALG_AES_256, CRYPT_EXPORTABLE, &aes));
+    CHECK("padded", CryptEncrypt(aes, 0, TRUE, 0, buffer, &length, sizeof buffer) && length == 16);
+    CHECK("and back", CryptDecrypt(aes, 0, TRUE, 0, buffer, &length) && length == 5 && !memcmp(buffer, "hello", 5));
+    size = sizeof other;
+    CHECK("PLAINTEXTKEYBLOB", CryptExportKey(aes, 0, PLAINTEXTKEYBLOB, 0, other, &size) && size == 12 + 32);
+    CryptDestroyKey(aes);
+    CHECK("CryptReleaseContext", CryptReleaseContext(provider, 0));
+}
+
 int main(void)
 {
     hash();
     curves();
     rsa();
     storage();
+    legacy();
     return check_done();
 }

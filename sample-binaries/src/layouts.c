@@ -7,6 +7,11 @@
 #include <mmsystem.h>
 #include <psapi.h>
 #include <tlhelp32.h>
+#include <wincrypt.h>
+#include <bcrypt.h>
+#define SECURITY_WIN32
+#include <sspi.h>
+#include <schannel.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -14,6 +19,17 @@
 typedef struct {
     SHORT Year, Month, Day, Hour, Minute, Second, Milliseconds, Weekday;
 } TIME_FIELDS;
+
+/* Of schannel's newer credentials, which the compilers' headers do not all have. */
+typedef struct {
+    DWORD cAlpnIds; void *rgstrAlpnIds; DWORD grbitDisabledProtocols, cDisabledCrypto; void *pDisabledCrypto; DWORD dwFlags;
+} TlsParameters;
+#define TLS_PARAMETERS TlsParameters
+typedef struct {
+    DWORD dwVersion, dwCredFormat, cCreds; void *paCred, *hRootStore; DWORD cMappers; void *aphMappers; DWORD dwSessionLifespan, dwFlags,
+        cTlsParameters; void *pTlsParameters;
+} TlsCredentials;
+#define SCH_CREDENTIALS TlsCredentials
 
 #define S(T) { typedef T type; printf("%s size %d fields", #T, (int)sizeof(type));
 #define F(f) printf(" %d", (int)offsetof(type, f));
@@ -123,5 +139,60 @@ int main(void)
       F(VirtualMemoryCounters.PeakPagefileUsage) F(PrivatePageCount) F(IoCounters) E
     S(SYSTEM_THREAD_INFORMATION) F(Reserved1[0]) F(Reserved1[1]) F(Reserved1[2]) F(Reserved2) F(StartAddress)
       F(ClientId) F(ClientId.UniqueThread) F(Priority) F(BasePriority) F(Reserved3) F(ThreadState) F(WaitReason) E
+    S(CRYPT_INTEGER_BLOB) F(cbData) F(pbData) E
+    S(CRYPT_BIT_BLOB) F(cbData) F(pbData) F(cUnusedBits) E
+    S(CRYPT_ALGORITHM_IDENTIFIER) F(pszObjId) F(Parameters) E
+    S(CERT_PUBLIC_KEY_INFO) F(Algorithm) F(PublicKey) E
+    S(CERT_EXTENSION) F(pszObjId) F(fCritical) F(Value) E
+    S(CERT_INFO) F(dwVersion) F(SerialNumber) F(SignatureAlgorithm) F(Issuer) F(NotBefore) F(NotAfter) F(Subject)
+      F(SubjectPublicKeyInfo) F(IssuerUniqueId) F(SubjectUniqueId) F(cExtension) F(rgExtension) E
+    S(CERT_CONTEXT) F(dwCertEncodingType) F(pbCertEncoded) F(cbCertEncoded) F(pCertInfo) F(hCertStore) E
+    S(CTL_USAGE) F(cUsageIdentifier) F(rgpszUsageIdentifier) E
+    S(CERT_USAGE_MATCH) F(dwType) F(Usage) E
+    S(CRYPT_KEY_PROV_INFO) F(pwszContainerName) F(pwszProvName) F(dwProvType) F(dwFlags) F(cProvParam) F(rgProvParam)
+      F(dwKeySpec) E
+    S(CERT_TRUST_STATUS) F(dwErrorStatus) F(dwInfoStatus) E
+    S(CERT_CHAIN_ELEMENT) F(cbSize) F(pCertContext) F(TrustStatus) F(pRevocationInfo) F(pIssuanceUsage)
+      F(pApplicationUsage) F(pwszExtendedErrorInfo) E
+    S(CERT_SIMPLE_CHAIN) F(cbSize) F(TrustStatus) F(cElement) F(rgpElement) F(pTrustListInfo)
+      F(fHasRevocationFreshnessTime) F(dwRevocationFreshnessTime) E
+    S(CERT_CHAIN_CONTEXT) F(cbSize) F(TrustStatus) F(cChain) F(rgpChain) F(cLowerQualityChainContext)
+      F(rgpLowerQualityChainContext) F(fHasRevocationFreshnessTime) F(dwRevocationFreshnessTime) F(dwCreateFlags)
+      F(ChainId) E
+    S(CERT_CHAIN_PARA) F(cbSize) F(RequestedUsage) E
+    S(CERT_CHAIN_ENGINE_CONFIG) F(cbSize) F(hRestrictedRoot) F(hRestrictedTrust) F(hRestrictedOther)
+      F(cAdditionalStore) F(rghAdditionalStore) F(dwFlags) F(dwUrlRetrievalTimeout) F(MaximumCachedCertificates)
+      F(CycleDetectionModulus) F(hExclusiveRoot) E
+    S(CERT_CHAIN_POLICY_PARA) F(cbSize) F(dwFlags) F(pvExtraPolicyPara) E
+    S(CERT_CHAIN_POLICY_STATUS) F(cbSize) F(dwError) F(lChainIndex) F(lElementIndex) F(pvExtraPolicyStatus) E
+    S(HTTPSPolicyCallbackData) F(cbStruct) F(dwAuthType) F(fdwChecks) F(pwszServerName) E
+    S(CERT_SIGNED_CONTENT_INFO) F(ToBeSigned) F(SignatureAlgorithm) F(Signature) E
+    S(CERT_RDN_ATTR) F(pszObjId) F(dwValueType) F(Value) E
+    S(CERT_NAME_VALUE) F(dwValueType) F(Value) E
+    S(CERT_ALT_NAME_ENTRY) F(dwAltNameChoice) F(pwszURL) E
+    S(CERT_BASIC_CONSTRAINTS2_INFO) F(fCA) F(fPathLenConstraint) F(dwPathLenConstraint) E
+    S(CERT_AUTHORITY_KEY_ID2_INFO) F(KeyId) F(AuthorityCertIssuer) F(AuthorityCertSerialNumber) E
+    S(CERT_ECC_SIGNATURE) F(r) F(s) E
+    S(CRYPT_PRIVATE_KEY_INFO) F(Version) F(Algorithm) F(PrivateKey) F(pAttributes) E
+    S(CRYPT_DECODE_PARA) F(cbSize) F(pfnAlloc) F(pfnFree) E
+    S(BCRYPT_PKCS1_PADDING_INFO) F(pszAlgId) E
+    S(BCRYPT_PSS_PADDING_INFO) F(pszAlgId) F(cbSalt) E
+    S(BCRYPT_OAEP_PADDING_INFO) F(pszAlgId) F(pbLabel) F(cbLabel) E
+    S(BCryptBuffer) F(cbBuffer) F(BufferType) F(pvBuffer) E
+    S(BCryptBufferDesc) F(ulVersion) F(cBuffers) F(pBuffers) E
+    S(SecHandle) F(dwLower) F(dwUpper) E
+    S(SecBuffer) F(cbBuffer) F(BufferType) F(pvBuffer) E
+    S(SecBufferDesc) F(ulVersion) F(cBuffers) F(pBuffers) E
+    S(SecPkgInfoW) F(fCapabilities) F(wVersion) F(wRPCID) F(cbMaxToken) F(Name) F(Comment) E
+    S(SecPkgContext_StreamSizes) F(cbHeader) F(cbTrailer) F(cbMaximumMessage) F(cBuffers) F(cbBlockSize) E
+    S(SecPkgContext_ConnectionInfo) F(dwProtocol) F(aiCipher) F(dwCipherStrength) F(aiHash) F(dwHashStrength)
+      F(aiExch) F(dwExchStrength) E
+    S(SCHANNEL_CRED) F(dwVersion) F(cCreds) F(paCred) F(hRootStore) F(cMappers) F(aphMappers) F(cSupportedAlgs)
+      F(palgSupportedAlgs) F(grbitEnabledProtocols) F(dwMinimumCipherStrength) F(dwMaximumCipherStrength)
+      F(dwSessionLifespan) F(dwFlags) E
+    S(SCH_CREDENTIALS) F(dwVersion) F(dwCredFormat) F(cCreds) F(paCred) F(hRootStore) F(cMappers) F(aphMappers)
+      F(dwSessionLifespan) F(dwFlags) F(cTlsParameters) F(pTlsParameters) E
+    S(TLS_PARAMETERS) F(cAlpnIds) F(rgstrAlpnIds) F(grbitDisabledProtocols) F(cDisabledCrypto) F(pDisabledCrypto)
+      F(dwFlags) E
     return 0;
 }

@@ -1,4 +1,4 @@
-//! `wincrypt.h`: CryptoAPI's providers, random numbers and hashes. Keys and what is done with them are not here.
+//! `wincrypt.h`: CryptoAPI's providers, random numbers and hashes. Keys and what is done with them are in `keys.rs`.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -6,11 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use transom_sdk::{Cx, Handle, Out, Ptr, WStr, Win32, WinError, foundation as f, mem, shim};
 use windows_sys::Win32::Security::Cryptography as c;
 
+use super::keys::Key;
 use crate::hashing::{Algorithm, Hasher};
 
-enum Item {
+pub(super) enum Item {
     Provider { references: u32, kind: u32 },
     Hash { hasher: Option<Hasher>, value: Option<Vec<u8>>, id: u32 },
+    Key(Box<Key>),
 }
 
 /// Providers and hashes by handle.
@@ -19,11 +21,11 @@ struct State(Mutex<(u64, HashMap<u64, Item>)>);
 
 const FIRST: u64 = 0x1_0000;
 
-fn bad(code: i32) -> WinError {
+pub(super) fn bad(code: i32) -> WinError {
     WinError::Code(code.cast_unsigned())
 }
 
-fn insert(cx: &Cx, item: Item) -> Handle {
+pub(super) fn insert(cx: &Cx, item: Item) -> Handle {
     let mut state = cx.state::<State>().0.lock().unwrap_or_else(PoisonError::into_inner);
     state.0 += 1;
     let handle = FIRST + 16 * state.0;
@@ -31,20 +33,20 @@ fn insert(cx: &Cx, item: Item) -> Handle {
     Handle(handle.cast_signed())
 }
 
-fn with<T>(cx: &Cx, handle: Handle, work: impl FnOnce(&mut Item) -> Win32<T>) -> Win32<T> {
+pub(super) fn with<T>(cx: &Cx, handle: Handle, work: impl FnOnce(&mut Item) -> Win32<T>) -> Win32<T> {
     let mut state = cx.state::<State>().0.lock().unwrap_or_else(PoisonError::into_inner);
     let item = state.1.get_mut(&handle.0.cast_unsigned());
     work(item.ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))?)
 }
 
-fn remove(cx: &Cx, handle: Handle) -> Win32<()> {
+pub(super) fn remove(cx: &Cx, handle: Handle) -> Win32<()> {
     let mut state = cx.state::<State>().0.lock().unwrap_or_else(PoisonError::into_inner);
     let removed = state.1.remove(&handle.0.cast_unsigned());
     removed.map(drop).ok_or(WinError::Code(f::ERROR_INVALID_PARAMETER))
 }
 
 /// Acquires a handle to a provider.
-#[shim(advapi32, ansi, partial = "key containers are not kept: providers have random numbers and hashes")]
+#[shim(advapi32, ansi, partial = "key containers are not kept")]
 fn CryptAcquireContextW(
     cx: &Cx,
     out: Out<Handle>,
@@ -65,10 +67,10 @@ fn CryptAcquireContextW(
     Ok(out.write(cx, insert(cx, Item::Provider { references: 1, kind }))?)
 }
 
-fn provider<T>(cx: &Cx, handle: Handle, work: impl FnOnce(&mut u32, u32) -> T) -> Win32<T> {
+pub(super) fn provider<T>(cx: &Cx, handle: Handle, work: impl FnOnce(&mut u32, u32) -> T) -> Win32<T> {
     with(cx, handle, |item| match item {
         Item::Provider { references, kind } => Ok(work(references, *kind)),
-        Item::Hash { .. } => Err(WinError::Code(f::ERROR_INVALID_HANDLE)),
+        _ => Err(WinError::Code(f::ERROR_INVALID_HANDLE)),
     })
 }
 
@@ -96,7 +98,7 @@ fn CryptGenRandom(cx: &Cx, handle: Handle, len: u32, buffer: Ptr<u8>) -> Win32<(
 }
 
 /// Gives bytes to a buffer whose size is read and set.
-fn give(cx: &Cx, bytes: &[u8], out: Ptr<u8>, size: Ptr<u32>) -> Win32<()> {
+pub(super) fn give(cx: &Cx, bytes: &[u8], out: Ptr<u8>, size: Ptr<u32>) -> Win32<()> {
     let room = size.read(cx)? as usize;
     size.write(cx, u32::try_from(bytes.len()).unwrap_or(0))?;
     if out.is_null() {
@@ -127,7 +129,7 @@ fn CryptGetProvParam(
     }
 }
 
-fn algorithm(id: u32) -> Option<Algorithm> {
+pub(super) fn algorithm(id: u32) -> Option<Algorithm> {
     Some(match id {
         c::CALG_MD5 => Algorithm::Md5,
         c::CALG_SHA1 => Algorithm::Sha1,
@@ -166,7 +168,18 @@ fn CryptHashData(cx: &Cx, handle: Handle, data: Ptr<u8>, len: u32, _flags: u32) 
             Ok(())
         }
         Item::Hash { .. } => Err(bad(f::NTE_BAD_HASH_STATE)),
-        Item::Provider { .. } => Err(WinError::Code(f::ERROR_INVALID_HANDLE)),
+        _ => Err(WinError::Code(f::ERROR_INVALID_HANDLE)),
+    })
+}
+
+/// The value of a hash, which ends it, and its algorithm: what is signed.
+pub(super) fn finished(cx: &Cx, handle: Handle) -> Win32<(Vec<u8>, u32)> {
+    with(cx, handle, |item| {
+        let Item::Hash { hasher, value, id } = item else { return Err(bad(f::NTE_BAD_HASH)) };
+        if let Some(hasher) = hasher.take() {
+            *value = Some(hasher.finish());
+        }
+        Ok((value.clone().unwrap_or_default(), *id))
     })
 }
 
@@ -222,7 +235,7 @@ fn CryptDuplicateHash(cx: &Cx, handle: Handle, _reserved: usize, _flags: u32, ou
         Item::Hash { hasher, value, id } => {
             Ok(Item::Hash { hasher: hasher.clone(), value: value.clone(), id: *id })
         }
-        Item::Provider { .. } => Err(WinError::Code(f::ERROR_INVALID_HANDLE)),
+        _ => Err(WinError::Code(f::ERROR_INVALID_HANDLE)),
     })?;
     Ok(out.write(cx, insert(cx, copy))?)
 }

@@ -1,6 +1,6 @@
 //! What is done with RSA keys: signatures and encryption with the paddings of PKCS #1.
 
-use rsa::traits::{PublicKeyParts, SignatureScheme};
+use rsa::traits::{PrivateKeyParts, PublicKeyParts, SignatureScheme};
 use rsa::{BigUint, Oaep, Pkcs1v15Encrypt, Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
 
 use super::Rng;
@@ -64,9 +64,11 @@ pub(crate) fn from_primes(exponent: &[u8], primes: [&[u8]; 2]) -> Option<RsaPriv
     Some(key)
 }
 
-/// A new pair.
+/// A new pair, with the private exponent that follows from its primes, as for pairs that are read.
 pub(crate) fn generate(bits: usize) -> Option<RsaPrivateKey> {
-    RsaPrivateKey::new(&mut Rng, bits).ok()
+    let key = RsaPrivateKey::new(&mut Rng, bits).ok()?;
+    let [p, q] = key.primes() else { return None };
+    from_primes(&key.e().to_bytes_be(), [&p.to_bytes_be(), &q.to_bytes_be()])
 }
 
 fn pkcs1(algorithm: Option<Algorithm>) -> Pkcs1v15Sign {
