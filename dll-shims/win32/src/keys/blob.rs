@@ -89,7 +89,13 @@ fn import_rsa(blob: &[u8]) -> Option<Key> {
         }
         c::BCRYPT_RSAPRIVATE_MAGIC | c::BCRYPT_RSAFULLPRIVATE_MAGIC => {
             let (p, rest) = rest.split_at_checked(first)?;
-            let (q, _) = rest.split_at_checked(second)?;
+            let (q, rest) = rest.split_at_checked(second)?;
+            // The other numbers of a full blob follow from these, but must be there: three as long as primes, and one as the modulus.
+            if magic == c::BCRYPT_RSAFULLPRIVATE_MAGIC as usize
+                && rest.len() < 2 * first + second + modulus.len()
+            {
+                return None;
+            }
             let key = rsa_keys::from_primes(exponent, [p, q])?;
             Some(Key::Pair(Pair::Rsa(Box::new(key))))
         }
