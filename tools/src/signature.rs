@@ -131,7 +131,7 @@ mod tests {
             partial: None,
             leaf: None,
             intrinsic: false,
-            at_once: false,
+            counted: false,
             doc: "",
         }
     }

@@ -22,6 +22,10 @@ pub(super) enum Sense {
     Version,
     /// A single character behind a string pointer.
     Character,
+    /// A string, or an address if GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS is in the flags at this position.
+    NameOrAddress(usize),
+    /// What is asked about a locale: one of these, and modifiers of the answer in the high bits.
+    LocaleType(Box<[Enum; 2]>),
     /// A buffer with the structure that the information class at this position names.
     Class(usize),
     /// Registry data, of the type that the parameter at this position receives.
@@ -67,6 +71,15 @@ fn parameter(table: &Table, function: &Function, i: usize) -> Sense {
         "dwFlags" if function.name.starts_with("GetModuleHandleEx") => named(Set::ModuleHandle),
         "dwFlags" if function.name.starts_with("CreateWaitableTimerEx") => named(Set::WaitableTimer),
         "dwFlags" if function.name.starts_with("CreateEventEx") => named(Set::CreateEvent),
+        "lpModuleName" if function.name.starts_with("GetModuleHandleEx") => {
+            at("dwFlags").map_or(Sense::Plain, Sense::NameOrAddress)
+        }
+        "LCType" if plain => Sense::LocaleType(Box::new([Set::LocaleType, Set::LocaleModifier].map(names))),
+        "Locale" if plain => named(Set::Locale),
+        "dwMapFlags" if plain => named(Set::MapFlags),
+        "dwInfoType" if plain => named(Set::CharacterType),
+        "GroupNumber" if plain => named(Set::ProcessorGroup),
+        "dwMask" if function.name == "SetHandleInformation" => named(Set::HandleFlags),
         "Condition" if function.name == "VerSetConditionMask" => named(Set::VersionCondition),
         "lpFileSystemFlags" => named(Set::FileSystem),
         "wVersionRequested" | "wVersionRequired" => Sense::Version,

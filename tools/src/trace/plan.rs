@@ -149,6 +149,7 @@ fn outcome(table: &Table, f: &Function) -> Outcome {
             _ => Outcome::Plain,
         },
         Type::Enum(e) if e.name == "WIN32_ERROR" && f.name != "GetLastError" => Outcome::ErrorCode,
+        Type::Primitive(Primitive::I32) if gives_socket_error(f.name) => Outcome::ErrorCode,
         Type::Primitive(Primitive::I32) if f.dll == "ws2_32.dll" || f.dll == "wsock32.dll" => {
             Outcome::MinusOne
         }
@@ -161,6 +162,12 @@ fn outcome(table: &Table, f: &Function) -> Outcome {
         _ if f.sets_last_error => Outcome::ZeroMayFail,
         _ => Outcome::Plain,
     }
+}
+
+/// Functions of the sockets that answer with an error code itself.
+fn gives_socket_error(name: &str) -> bool {
+    name == "WSAStartup"
+        || ["getaddrinfo", "getnameinfo"].iter().any(|n| name.to_ascii_lowercase().starts_with(n))
 }
 
 /// Functions that answer with all ones when they fail.

@@ -53,6 +53,28 @@ const OPEN: [(u32, &str); 12] = [
     (0x80, "_O_NOINHERIT"),
 ];
 
+/// How `setvbuf` is to buffer.
+const BUFFERING: [(u32, &str); 3] = [(0, "_IOFBF"), (4, "_IONBF"), (0x40, "_IOLBF")];
+
+/// Microsoft's signals.
+const SIGNALS: [(u32, &str); 7] = [
+    (2, "SIGINT"),
+    (4, "SIGILL"),
+    (8, "SIGFPE"),
+    (11, "SIGSEGV"),
+    (15, "SIGTERM"),
+    (21, "SIGBREAK"),
+    (22, "SIGABRT"),
+];
+
+/// The name of a number that is one of a few.
+fn named(names: &[(u32, &str)], number: u32) -> String {
+    names
+        .iter()
+        .find(|(n, _)| *n == number)
+        .map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
+}
+
 fn open_flags(bits: u32) -> String {
     let mut names: Vec<String> =
         OPEN.iter().filter(|(b, _)| bits & b != 0).map(|(_, n)| (*n).to_owned()).collect();
@@ -84,6 +106,10 @@ pub(super) fn argument(
             *out = open_flags(bits);
         } else if name == "setmode" && parameter == "mode" {
             *out = open_flags(bits).replace("_O_RDONLY|", "");
+        } else if name == "setvbuf" && parameter == "mode" {
+            *out = named(&BUFFERING, bits);
+        } else if matches!(name, "signal" | "raise") && parameter == "number" {
+            *out = named(&SIGNALS, bits);
         }
         return;
     }
@@ -131,6 +157,12 @@ mod tests {
     fn what_is_read_as_text() {
         assert!(reads_text("getenv", "name") && reads_text("strlen", "text") && reads_text("access", "path"));
         assert!(!reads_text("strcpy", "dest") && !reads_text("memcpy", "from"));
+    }
+
+    #[test]
+    fn numbers_by_name() {
+        assert_eq!(named(&SIGNALS, 2), "SIGINT");
+        assert_eq!(named(&BUFFERING, 5), "5");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Names of numbers that the metadata has as plain integers: constants of the headers that belong to no enumeration there.
 
 use transom_sigs::{Constant, Enum};
+use windows_sys::Win32::Foundation as base;
 use windows_sys::Win32::Globalization as nls;
 use windows_sys::Win32::Networking::WinSock as sock;
+use windows_sys::Win32::System::Diagnostics::Debug as debug;
 use windows_sys::Win32::System::Ioctl as ioctl;
 use windows_sys::Win32::System::LibraryLoader as libloader;
 use windows_sys::Win32::System::SystemServices as services;
@@ -30,6 +32,14 @@ pub(super) enum Set {
     CreateEvent,
     VersionCondition,
     FileSystem,
+    Locale,
+    LocaleType,
+    LocaleModifier,
+    MapFlags,
+    CharacterType,
+    ProcessorGroup,
+    HandleFlags,
+    Arm64Context,
 }
 
 macro_rules! set {
@@ -106,6 +116,35 @@ pub(super) fn names(set: Set) -> Enum {
         Set::VersionCondition => {
             set![false; services::VER_EQUAL, services::VER_GREATER, services::VER_GREATER_EQUAL, services::VER_LESS,
                  services::VER_LESS_EQUAL, services::VER_AND, services::VER_OR]
+        }
+        Set::Locale => {
+            set![false; nls::LOCALE_USER_DEFAULT, nls::LOCALE_SYSTEM_DEFAULT]
+        }
+        Set::LocaleType => {
+            set![false; nls::LOCALE_ILANGUAGE, nls::LOCALE_SLOCALIZEDDISPLAYNAME, nls::LOCALE_SENGLISHLANGUAGENAME, nls::LOCALE_SABBREVLANGNAME,
+                 nls::LOCALE_SNATIVELANGUAGENAME, nls::LOCALE_SENGLISHCOUNTRYNAME, nls::LOCALE_SABBREVCTRYNAME, nls::LOCALE_IDEFAULTLANGUAGE,
+                 nls::LOCALE_IDEFAULTCODEPAGE, nls::LOCALE_IDEFAULTANSICODEPAGE, nls::LOCALE_SLIST, nls::LOCALE_SDECIMAL, nls::LOCALE_STHOUSAND,
+                 nls::LOCALE_SGROUPING, nls::LOCALE_IDIGITS, nls::LOCALE_ILZERO, nls::LOCALE_SCURRENCY, nls::LOCALE_SINTLSYMBOL,
+                 nls::LOCALE_SMONDECIMALSEP, nls::LOCALE_SMONTHOUSANDSEP, nls::LOCALE_SMONGROUPING, nls::LOCALE_ICURRDIGITS,
+                 nls::LOCALE_IINTLCURRDIGITS, nls::LOCALE_ICURRENCY, nls::LOCALE_INEGCURR, nls::LOCALE_SPOSITIVESIGN, nls::LOCALE_SNEGATIVESIGN,
+                 nls::LOCALE_SDATE, nls::LOCALE_STIME, nls::LOCALE_SSHORTDATE, nls::LOCALE_SLONGDATE, nls::LOCALE_STIMEFORMAT,
+                 nls::LOCALE_IDATE, nls::LOCALE_ITIME, nls::LOCALE_S1159, nls::LOCALE_S2359, nls::LOCALE_ICALENDARTYPE,
+                 nls::LOCALE_SDAYNAME1, nls::LOCALE_SMONTHNAME1, nls::LOCALE_SISO639LANGNAME, nls::LOCALE_SISO3166CTRYNAME, nls::LOCALE_SNAME,
+                 nls::LOCALE_SPARENT, nls::LOCALE_SSORTNAME, nls::LOCALE_IMEASURE, nls::LOCALE_INEGNUMBER, nls::LOCALE_IFIRSTDAYOFWEEK]
+        }
+        Set::LocaleModifier => {
+            set![true; nls::LOCALE_NOUSEROVERRIDE, nls::LOCALE_USE_CP_ACP, nls::LOCALE_RETURN_NUMBER, nls::LOCALE_RETURN_GENITIVE_NAMES]
+        }
+        Set::MapFlags => {
+            set![true; nls::LCMAP_LOWERCASE, nls::LCMAP_UPPERCASE, nls::LCMAP_TITLECASE, nls::LCMAP_SORTKEY, nls::LCMAP_BYTEREV,
+                 nls::LCMAP_LINGUISTIC_CASING, nls::LCMAP_HIRAGANA, nls::LCMAP_KATAKANA, nls::LCMAP_HALFWIDTH, nls::LCMAP_FULLWIDTH]
+        }
+        Set::CharacterType => set![false; nls::CT_CTYPE1, nls::CT_CTYPE2, nls::CT_CTYPE3],
+        Set::ProcessorGroup => set![false; threading::ALL_PROCESSOR_GROUPS],
+        Set::HandleFlags => set![true; base::HANDLE_FLAG_INHERIT, base::HANDLE_FLAG_PROTECT_FROM_CLOSE],
+        Set::Arm64Context => {
+            set![true; debug::CONTEXT_CONTROL_ARM64, debug::CONTEXT_INTEGER_ARM64, debug::CONTEXT_FLOATING_POINT_ARM64,
+                 debug::CONTEXT_FULL_ARM64, debug::CONTEXT_ALL_ARM64]
         }
         Set::FileSystem => {
             set![true; services::FILE_CASE_SENSITIVE_SEARCH, services::FILE_CASE_PRESERVED_NAMES, services::FILE_UNICODE_ON_DISK,

@@ -6,15 +6,16 @@ use std::sync::OnceLock;
 
 use transom_sdk::{Cx, Frame, Shape, mem};
 use transom_sigs::format as flags;
-use transom_sigs::{Extent, Parameter, Primitive, Table, Type, TypeId};
+use transom_sigs::{Enum, Extent, Parameter, Primitive, Table, Type, TypeId};
 use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::Networking::WinSock::{IPPROTO_IPV6, IPPROTO_TCP, SOL_SOCKET};
+use windows_sys::Win32::System::LibraryLoader::GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
 use windows_sys::Win32::System::Registry::{REG_EXPAND_SZ, REG_MULTI_SZ, REG_SZ};
 
 use super::event::Event;
 use super::meaning::{self, Sense};
 use super::plan::{Outcome, Plan};
-use super::value::{Values, enumeration, integer, low32, pointer};
+use super::value::{Values, enumeration, function as code, integer, low32, pointer};
 use super::{runtime, text};
 
 /// Frames of a call stack.
@@ -115,10 +116,24 @@ fn sensible(values: &Values<'_>, plan: &Plan, position: usize, words: &[u64], ou
         Some(Sense::Version) => {
             let _ = write!(out, "{}.{}", raw & 0xFF, raw >> 8 & 0xFF);
         }
+        Some(Sense::NameOrAddress(at)) if low32(words[*at]) & GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS != 0 => {
+            code(out, raw);
+        }
+        Some(Sense::LocaleType(sets)) => locale_type(out, sets, low32(raw)),
         Some(Sense::Character) if raw != 0 => text::bytes(raw, 1, 1, out),
         _ => return false,
     }
     true
+}
+
+/// Prints an LCTYPE: what is asked, and the modifiers in its four high bits.
+fn locale_type(out: &mut String, [types, modifiers]: &[Enum; 2], value: u32) {
+    let (modifier, what) = (value & 0xF000_0000, value & 0x0FFF_FFFF);
+    if modifier != 0 {
+        enumeration(out, modifiers, modifier.into(), 4, "");
+        out.push('|');
+    }
+    enumeration(out, types, what.into(), 4, "");
 }
 
 /// Prints a filled argument that means more than its type says; false if this one does not.
@@ -294,11 +309,11 @@ fn error_names() -> &'static HashMap<u32, &'static str> {
     static NAMES: OnceLock<HashMap<u32, &'static str>> = OnceLock::new();
     NAMES.get_or_init(|| {
         let mut names = HashMap::new();
-        for member in Table::shared().enumeration("WIN32_ERROR").map_or(&[][..], |e| &e.members) {
-            names.entry(low32(member.value.cast_unsigned())).or_insert(member.name);
-        }
-        for member in Table::shared().enumeration("WSA_ERROR").map_or(&[][..], |e| &e.members) {
-            names.entry(low32(member.value.cast_unsigned())).or_insert(member.name);
+        // Waits and completion ports leave WAIT_TIMEOUT as the last error.
+        for set in ["WIN32_ERROR", "WSA_ERROR", "WAIT_EVENT"] {
+            for member in Table::shared().enumeration(set).map_or(&[][..], |e| &e.members) {
+                names.entry(low32(member.value.cast_unsigned())).or_insert(member.name);
+            }
         }
         names
     })
@@ -409,4 +424,36 @@ pub(super) fn by_shape(
 pub(super) fn stack(cx: &Cx, out: &mut Vec<String>) {
     let places = transom_dll_shims::backtrace(cx, &cx.caller_context(), FRAMES);
     out.extend(places.into_iter().map(|pc| cx.modules().describe(pc)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sets::{Set, names};
+    use super::*;
+
+    #[test]
+    fn errors_by_name() {
+        let named = |code| {
+            let mut out = String::new();
+            error(&mut out, code);
+            out
+        };
+        assert_eq!(named(f::ERROR_PATH_NOT_FOUND), "ERROR_PATH_NOT_FOUND (3)");
+        assert_eq!(named(f::WAIT_TIMEOUT), "WAIT_TIMEOUT (258)");
+        assert_eq!(named(11001), "WSAHOST_NOT_FOUND (11001)");
+        assert_eq!(named(0x1234_5678), "error 305419896");
+    }
+
+    #[test]
+    fn what_is_asked_about_a_locale() {
+        let sets = [Set::LocaleType, Set::LocaleModifier].map(names);
+        let asked = |value| {
+            let mut out = String::new();
+            locale_type(&mut out, &sets, value);
+            out
+        };
+        assert_eq!(asked(92), "LOCALE_SNAME");
+        assert_eq!(asked(0x2000_1004), "LOCALE_RETURN_NUMBER|LOCALE_IDEFAULTANSICODEPAGE");
+        assert_eq!(asked(0x0FFF), "4095");
+    }
 }

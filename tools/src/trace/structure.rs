@@ -2,13 +2,16 @@
 //! ones by field, of others the fields that a reader looks for; all fields of all of them with `-x`.
 
 use std::fmt::Write;
+use std::mem::offset_of;
 
-use transom_sdk::mem;
+use transom_cpu::context::Arm64Context;
+use transom_sdk::{Cx, Machine, mem};
 use transom_sigs::{Primitive, Struct, Type, TypeId};
 
 use super::address;
+use super::sets::{Set, names};
 use super::time;
-use super::value::{Values, low, low32, pointer};
+use super::value::{Values, enumeration, low, low32, pointer};
 
 /// A structure with at most so many fields is printed in full without being asked for.
 const SMALL: usize = 3;
@@ -72,6 +75,10 @@ fn headline(name: &str) -> Option<&'static [&'static str]> {
     exact.or_else(|| HEADLINES.iter().find(|(n, _)| *n == base)).map(|(_, fields)| *fields)
 }
 
+fn is_arm64() -> bool {
+    Cx::with_current(|cx| cx.machine() == Machine::Arm64).unwrap_or(false)
+}
+
 impl Values<'_> {
     /// The structure at an address.
     pub(super) fn structure(&self, out: &mut String, s: &Struct, addr: u64, depth: u32) {
@@ -119,6 +126,8 @@ impl Values<'_> {
                 }
                 Err(_) => return false,
             },
+            // The metadata's is that of x86-64, or of x86.
+            "CONTEXT" if is_arm64() => return self.arm64_context(out, addr),
             "IO_STATUS_BLOCK" => self.io_status(out, addr),
             "SOCKADDR" | "SOCKADDR_IN" | "SOCKADDR_IN6" | "SOCKADDR_STORAGE" | "SOCKADDR_INET" => {
                 return address::socket(out, addr);
@@ -180,6 +189,11 @@ impl Values<'_> {
                 let start = addr - self.find_field(s, name).map_or(0, |(_, at)| at);
                 let bytes = mem::read::<u32>(start + length).unwrap_or(0);
                 self.string(out, addr, true, usize::try_from(bytes / 2).ok());
+            }
+            _ if plain && matches!(name, "Eip" | "Esp") => pointer(out, self.word(addr)),
+            _ if matches!(name, "ai_family" | "ai_socktype") => {
+                let set = if name == "ai_family" { Set::AddressFamily } else { Set::SocketType };
+                enumeration(out, &names(set), mem::read::<u32>(addr).unwrap_or(0).into(), 4, "");
             }
             _ if name == "wVersion" => match mem::read::<[u8; 2]>(addr) {
                 Ok([major, minor]) => {
@@ -248,6 +262,22 @@ impl Values<'_> {
         }
         let information = self.word(addr + if self.style.wide { 8 } else { 4 });
         let _ = write!(out, ", {information}}}");
+    }
+
+    /// The CONTEXT of an ARM64 thread; false if it cannot be read.
+    fn arm64_context(&self, out: &mut String, addr: u64) -> bool {
+        let register = |offset: usize| mem::read::<u64>(addr + offset as u64);
+        let (Ok(flags), Ok(pc), Ok(sp)) = (
+            mem::read::<u32>(addr),
+            register(offset_of!(Arm64Context, pc)),
+            register(offset_of!(Arm64Context, sp)),
+        ) else {
+            return false;
+        };
+        out.push_str("{ContextFlags=");
+        enumeration(out, &names(Set::Arm64Context), flags.into(), 4, "");
+        let _ = write!(out, ", Pc={pc:#x}, Sp={sp:#x}, ...}}");
+        true
     }
 
     /// A VARIANT: its type and its value, if that fits a line.

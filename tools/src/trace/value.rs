@@ -344,7 +344,7 @@ pub(super) fn pointer(out: &mut String, raw: u64) {
 }
 
 /// A function's address.
-fn function(out: &mut String, raw: u64) {
+pub(super) fn function(out: &mut String, raw: u64) {
     if raw == 0 {
         out.push_str("NULL");
     } else {
