@@ -45,6 +45,8 @@ pub struct Accounting {
     pub total: u32,
     /// Ids of those that run.
     pub active: Vec<u32>,
+    /// Processes ended as the job had as many as it may.
+    pub terminated: u32,
 }
 
 /// What a handle to a job refers to.
@@ -59,6 +61,8 @@ pub struct Job {
 #[derive(Debug, Default)]
 struct State {
     members: Vec<Arc<ProcessObject>>,
+    /// Processes that were too many.
+    terminated: u32,
     limits: Limits,
     port: Option<(Arc<CompletionPort>, u64)>,
 }
@@ -128,7 +132,9 @@ impl Job {
         let running = state.members.iter().filter(|m| !has_ended(m)).count();
         let limited = state.limits.flags & j::JOB_OBJECT_LIMIT_ACTIVE_PROCESS != 0;
         if limited && running >= state.limits.active_processes as usize {
+            state.terminated += 1;
             drop(state);
+            self.tell(s::JOB_OBJECT_MSG_ACTIVE_PROCESS_LIMIT, 0);
             // If it has ended meanwhile, so much the better.
             let _ = process.terminate(f::ERROR_NOT_ENOUGH_QUOTA);
             return Err(Status(f::STATUS_QUOTA_EXCEEDED));
@@ -204,9 +210,12 @@ impl Job {
     /// The counters.
     #[must_use]
     pub fn accounting(&self) -> Accounting {
-        let members = self.state().members.clone();
-        let mut sum =
-            Accounting { total: u32::try_from(members.len()).unwrap_or(u32::MAX), ..Accounting::default() };
+        let (members, terminated) = {
+            let state = self.state();
+            (state.members.clone(), state.terminated)
+        };
+        let total = u32::try_from(members.len()).unwrap_or(u32::MAX).saturating_add(terminated);
+        let mut sum = Accounting { total, terminated, ..Accounting::default() };
         for member in members {
             let times = member.times();
             sum.times = (sum.times.0 + times.user, sum.times.1 + times.kernel);

@@ -21,12 +21,10 @@ pub mod create;
 pub mod host;
 pub mod image;
 pub mod inherit;
-pub mod job;
 pub mod list;
 pub mod mailbox;
 pub mod object;
 
 pub use block::{Inherited, Startup};
 pub use create::{Created, HostProgram, Launch, create, create_host};
-pub use job::JobObject;
 pub use object::{MainThread, ProcessObject, exit, open};

@@ -309,22 +309,26 @@ impl Locked {
             return false;
         }
         let data = session.data(slot);
-        if data.used.swap(0, Ordering::Relaxed) != 0 {
+        if data.used.load(Ordering::Relaxed) != 0 {
             let backing = session.backing(slot, data.generation.load(Ordering::Relaxed));
+            // Before the slot is seen to be free: from then on nobody takes the files in it for those of the dead.
             if data.kind.load(Ordering::Relaxed) == opens::OPENER {
                 opens::wills::execute(&backing, session);
             }
             // Most objects have no such file.
             let _ = std::fs::remove_file(backing);
+            data.used.store(0, Ordering::Release);
         }
         true
     }
 
-    /// Frees every slot that nobody holds.
+    /// Frees every slot that nobody holds: those of processes first, which say what becomes of the files in the others.
     fn clean_all(&self) {
-        self.used().for_each(|slot| {
+        let is_process = |slot: &u32| self.session.data(*slot).kind.load(Ordering::Relaxed) == opens::OPENER;
+        let (processes, others): (Vec<u32>, Vec<u32>) = self.used().partition(is_process);
+        for slot in processes.into_iter().chain(others) {
             self.clean(slot);
-        });
+        }
     }
 
     /// The slot with this name, if somebody holds it.
@@ -341,8 +345,12 @@ impl Locked {
     fn free_slot(&self) -> Result<u32> {
         let next = &self.session.header().next;
         let end = next.load(Ordering::Relaxed).min(SLOTS);
-        let unused = (0..end).find(|s| self.session.data(*s).used.load(Ordering::Relaxed) == 0);
-        if let Some(slot) = unused.or_else(|| (0..end).find(|s| self.clean(*s))) {
+        let unused = || (0..end).find(|s| self.session.data(*s).used.load(Ordering::Relaxed) == 0);
+        let cleaned = || {
+            self.clean_all();
+            unused()
+        };
+        if let Some(slot) = unused().or_else(cleaned) {
             return Ok(slot);
         }
         if end == SLOTS {

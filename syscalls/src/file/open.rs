@@ -219,11 +219,18 @@ impl Files {
             }
             request.options |= wdk::FILE_DIRECTORY_FILE;
         }
+        let mut has_gone = false;
         loop {
             match self.open_or_create(&mut path, request) {
                 // A killed process was to delete the file: now it has gone.
                 Err(Status(f::STATUS_RETRY)) => {}
                 Err(Status(f::STATUS_OBJECT_NAME_COLLISION)) if self.was_left_by_the_dead(&path) => {}
+                // Somebody else has just deleted what was in the way.
+                Err(Status(f::STATUS_OBJECT_NAME_COLLISION))
+                    if !has_gone && matches!(meta::of_path(path.as_c_str()), Err(Errno::ENOENT)) =>
+                {
+                    has_gone = true;
+                }
                 other => return other,
             }
         }
@@ -297,11 +304,15 @@ impl Files {
         };
         check_kind(&meta, &request, overwrite.is_some())?;
         let access = if overwrite.is_some() { request.access | fs::FILE_WRITE_DATA } else { request.access };
-        let object = self.admit(fd, &meta, &request, access).inspect_err(|status| {
+        let object = self.admit(fd, &meta, &request, access, false).inspect_err(|status| {
             if status.0 == f::STATUS_RETRY {
                 self.delete_for_the_dead(path, &meta);
             }
         })?;
+        let may_be_gone = object.entry().is_some_and(Entry::succeeds_deleter);
+        if may_be_gone && meta::of_fd(object.fd())?.links == 0 {
+            return Err(Status(f::STATUS_RETRY));
+        }
         let Some(done) = overwrite else { return Ok((object, action::FILE_OPENED)) };
         if let Err(status) = truncate(&object, &meta, &request) {
             object.entry().into_iter().for_each(Entry::keep_on_close);
@@ -326,7 +337,7 @@ impl Files {
         let fd = retry(|| open(path.as_c_str(), flags, mode))?;
         self.names.created(path.as_bytes());
         let meta = meta::of_fd(fd.as_fd())?;
-        let object = self.admit(fd, &meta, &request, request.access)?;
+        let object = self.admit(fd, &meta, &request, request.access, true)?;
         let attributes = request.attributes & !(fs::FILE_ATTRIBUTE_ARCHIVE | fs::FILE_ATTRIBUTE_NORMAL);
         if attributes & !fs::FILE_ATTRIBUTE_READONLY & !fs::FILE_ATTRIBUTE_TEMPORARY != 0 {
             let change = BasicChange { attributes, ..BasicChange::default() };
@@ -344,11 +355,18 @@ impl Files {
         meta: &Meta,
         request: &OpenRequest,
         access: u32,
+        is_new: bool,
     ) -> Result<FileObject> {
         let shares = matches!(meta.sort(), Sort::Disk | Sort::Directory | Sort::Link);
         let delete_on_close = request.has(wdk::FILE_DELETE_ON_CLOSE);
         let claim = Claim::new(access, request.share);
-        let enter = || Entry::enter((meta.device, meta.inode), claim, delete_on_close);
+        let enter = || loop {
+            match Entry::enter((meta.device, meta.inode), claim, delete_on_close) {
+                // The dead had a file that has gone, whose number this one was given.
+                Err(Status(f::STATUS_RETRY)) if is_new => {}
+                other => return other,
+            }
+        };
         let entry = shares.then(enter).transpose()?;
         let object = FileObject::new(self, fd, meta.sort(), request.access, request.options, entry);
         if delete_on_close && let Some(entry) = object.entry() {

@@ -118,6 +118,11 @@ impl Entry {
         self.view.is_delete_pending(self.index)
     }
 
+    /// Whether the file may have been deleted, on behalf of a killed process, between its being opened and this entry.
+    pub(super) fn succeeds_deleter(&self) -> bool {
+        self.view.succeeds_deleter(self.index)
+    }
+
     pub(super) fn set_delete_pending(&self, on: bool) {
         self.view.set_delete_pending(self.key, on);
     }

@@ -15,7 +15,6 @@ use windows_sys::Win32::Foundation as f;
 use windows_sys::Win32::System::Threading::CREATE_NEW_PROCESS_GROUP;
 
 use super::block::{self, ARGUMENT, Startup};
-use super::job;
 use super::object::{self, MainThread, ProcessObject};
 use crate::status::{Result, Status};
 
@@ -79,7 +78,6 @@ pub fn create(startup: &Startup, launch: &Launch<'_>) -> Result<Created> {
         page.set_group(pid);
     }
     let process = ProcessObject::of_child(pid, Some(page))?;
-    job::join(&process)?;
     Ok(Created { thread: MainThread::new(&process), process })
 }
 
@@ -94,7 +92,6 @@ pub fn create_host(program: &HostProgram<'_>, launch: &Launch<'_>) -> Result<Cre
     }
     let pid = spawn(program, launch)?;
     let process = ProcessObject::of_child(pid, None)?;
-    job::join(&process)?;
     Ok(Created { thread: MainThread::new(&process), process })
 }
 

@@ -21,6 +21,7 @@
 //!   exactly if another open of the file has locked ranges; a holder of both asks no lock to know that there are none.
 //! - The bucket's lock is the innermost: nothing that is taken under it waits for anybody.
 
+use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -62,6 +63,8 @@ const DELETE_PENDING: u32 = 1;
 const DELETE_ON_CLOSE: u32 = 2;
 /// Another open of the file has locked ranges.
 const LOCKED_BY_OTHERS: u32 = 4;
+/// When this open was entered, one of a dead process went that was to delete the file.
+const SUCCEEDS_DELETER: u32 = 8;
 
 /// The holder of buckets' locks that works under the session's table lock, of which there is one.
 const CLEANER: Holder = SLOTS + 1;
@@ -251,7 +254,7 @@ impl View {
     fn chain(&self, key: FileKey) -> Chain<'_> {
         let bucket = self.table.bucket(key);
         bucket.lock.lock(self.holder, |who| self.is_holder_alive(who));
-        Chain { view: self, bucket, key }
+        Chain { view: self, bucket, key, deleter_went: Cell::new(false) }
     }
 
     /// A free open, which is the caller's from now on.
@@ -318,15 +321,19 @@ impl View {
             };
             let Some(session) = self.session else { continue };
             let table = session.lock()?;
+            if !self.is_current(owner) {
+                // Somebody else has cleaned up while this waited, and the file's number may be another's by now.
+                continue;
+            }
             if !deletes {
                 table.clean(slot_of(owner));
                 continue;
             }
+            // As its close would have done; while the file is there, so that this is no other with its number.
+            self.set_delete_pending(key, true);
             // An open that was passed on has a slot of its own, but it is a process's that says what to delete.
             table.clean_all();
             drop(table);
-            // As its close would have done.
-            self.set_delete_pending(key, true);
             if !self.is_open(key) {
                 return Err(Status(f::STATUS_RETRY));
             }
@@ -371,6 +378,11 @@ impl View {
     /// Whether the file disappears when its last open closes.
     pub(crate) fn is_delete_pending(&self, index: Index) -> bool {
         self.table.open(index).has(DELETE_PENDING)
+    }
+
+    /// Whether the file may have been deleted, by who cleaned up after a killed process, before the open was entered.
+    pub(crate) fn succeeds_deleter(&self, index: Index) -> bool {
+        self.table.open(index).has(SUCCEEDS_DELETER)
     }
 
     /// Decides whether it does.
@@ -472,6 +484,8 @@ struct Chain<'a> {
     view: &'a View,
     bucket: &'a Bucket,
     key: FileKey,
+    /// An open that was freed on the way was to delete the file.
+    deleter_went: Cell<bool>,
 }
 
 impl Drop for Chain<'_> {
@@ -505,6 +519,9 @@ impl Chain<'_> {
             if self.view.is_current(open.owner.load(Ordering::Relaxed)) {
                 visit(index, open);
                 return Step::Next;
+            }
+            if open.has(DELETE_PENDING | DELETE_ON_CLOSE) {
+                self.deleter_went.set(true);
             }
             link.store(open.next.load(Ordering::Relaxed), Ordering::Release);
             // From here on it may be somebody's again.
@@ -540,6 +557,7 @@ impl Chain<'_> {
         let mut locked = false;
         self.each(|_, other| locked |= other.is_locked());
         open.set(LOCKED_BY_OTHERS, locked);
+        open.set(SUCCEEDS_DELETER, self.deleter_went.get());
         open.next.store(self.bucket.first.load(Ordering::Relaxed), Ordering::Relaxed);
         self.bucket.first.store(index + 1, Ordering::Release);
     }

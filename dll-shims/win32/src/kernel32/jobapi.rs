@@ -280,7 +280,7 @@ fn accounting(job: &Job) -> BasicAccounting {
         page_faults: 0,
         total: sum.total,
         active: u32::try_from(sum.active.len()).unwrap_or(u32::MAX),
-        terminated: 0,
+        terminated: sum.terminated,
     }
 }
 
