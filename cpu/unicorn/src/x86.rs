@@ -18,6 +18,7 @@ use crate::services;
 use crate::x87;
 
 mod context;
+mod cpuid;
 
 use context::{load32, load64, save32, save64};
 
@@ -56,6 +57,9 @@ const SEGMENT_LIMIT: usize = 16;
 const SEGMENT_FLAGS: usize = 20;
 const VECTORS: usize = 824;
 const VECTOR_STRIDE: usize = 64;
+
+/// The processor that is emulated.
+const MODEL: u32 = X86CpuModel::WESTMERE as u32;
 
 /// The privilege level in QEMU's `hflags`.
 const PRIVILEGE: u32 = 3;
@@ -175,7 +179,8 @@ fn initialise(cpu: Cpu, support: u64, code: u32) -> Result<(), String> {
     write(cpu.uc, Reg::EFLAGS as i32, &FLAGS_ALWAYS)?;
     write(cpu.uc, Reg::MXCSR as i32, &0x1F80u32)?;
     write(cpu.uc, Reg::FPTAG as i32, &0xFFFFu16)?;
-    write(cpu.uc, Reg::FPCW as i32, &0x27Fu16)
+    write(cpu.uc, Reg::FPCW as i32, &0x27Fu16)?;
+    cpuid::install(cpu)
 }
 
 fn float_control(cpu: Cpu) -> FloatControl {
@@ -271,7 +276,7 @@ impl Isa for Amd64 {
     const MACHINE: Machine = Machine::Amd64;
     const ARCH: Arch = Arch::X86;
     const MODE: Mode = Mode::MODE_64;
-    const MODEL: u32 = X86CpuModel::WESTMERE as u32;
+    const MODEL: u32 = MODEL;
     const LAYOUT: Layout = Layout {
         general: &GENERAL64,
         pc: (Reg::RIP as i32, RIP),
@@ -415,7 +420,7 @@ impl Isa for I386 {
     const MACHINE: Machine = Machine::I386;
     const ARCH: Arch = Arch::X86;
     const MODE: Mode = Mode::MODE_32;
-    const MODEL: u32 = X86CpuModel::WESTMERE as u32;
+    const MODEL: u32 = MODEL;
     const LAYOUT: Layout = Layout {
         general: &GENERAL32,
         pc: (Reg::EIP as i32, RIP),
