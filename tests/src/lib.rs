@@ -4,6 +4,7 @@
 //! The tests themselves are in `tests/`: `samples` runs every sample binary on every engine, `real_programs` runs unmodified
 //! programs from the package registries, `architecture` compares the picture of the crates with Cargo's own graph.
 
+pub mod others;
 pub mod run;
 pub mod transom;
 

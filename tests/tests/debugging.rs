@@ -4,14 +4,15 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use transom_tests::others::{python_with, skipped, works};
 use transom_tests::root;
 use transom_tests::run::{Scratch, run};
 use transom_tests::transom::{Engine, Transom};
 
 fn there(program: &str, args: &[&str], package: &str) -> bool {
-    let there = Command::new(program).args(args).output().is_ok_and(|o| o.status.success());
+    let there = works(Command::new(program).args(args));
     if !there {
-        eprintln!("SKIPPED: no {package} here");
+        skipped(format_args!("no {package} here"));
     }
     there
 }
@@ -94,7 +95,6 @@ print([(r.State.name, r.Protect.name, r.Type.name) for r in stacks])
 
 #[test]
 fn minidumps_are_read_by_others() {
-    let reads = there("python3", &["-c", "import minidump"], "minidump for python3 (pip install minidump)");
     for (folder, machine) in [("x64-mingw", "AMD64"), ("x86-mingw", "INTEL")] {
         let scratch = Scratch::new();
         let dump = scratch.path().join("crash.dmp");
@@ -107,11 +107,8 @@ fn minidumps_are_read_by_others() {
         assert_eq!(f.code, 5, "the low byte of STATUS_ACCESS_VIOLATION");
         assert!(String::from_utf8_lossy(&f.stderr).contains("crash.dmp"));
         assert!(fs::read(&dump).unwrap().starts_with(b"MDMP"));
-        if !reads {
-            continue;
-        }
-        let f =
-            run(Command::new("python3").args(["-c", READ]).arg(&dump), b"", Duration::from_secs(60)).unwrap();
+        let Some(mut python) = python_with("minidump") else { continue };
+        let f = run(python.args(["-c", READ]).arg(&dump), b"", Duration::from_secs(60)).unwrap();
         let said = String::from_utf8_lossy(&f.stdout);
         let lines: Vec<&str> = said.lines().collect();
         assert_eq!(f.code, 0, "{}", String::from_utf8_lossy(&f.stderr));

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
+use transom_tests::others::python_with;
 use transom_tests::root;
 use transom_tests::run::run;
 use transom_tests::transom::{Engine, Transom};
@@ -27,14 +27,8 @@ fn programs(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// What `pefile` says about the files, or `None` if it is not installed.
 fn independent(files: &[PathBuf]) -> Option<Vec<Value>> {
-    let has =
-        Command::new("python3").args(["-c", "import pefile"]).output().is_ok_and(|o| o.status.success());
-    if !has {
-        eprintln!("SKIPPED: no pefile for python3 (pip install pefile)");
-        return None;
-    }
+    let mut python = python_with("pefile")?;
     let list: String = files.iter().map(|f| format!("{}\n", f.display())).collect();
-    let mut python = Command::new("python3");
     python.arg(root().join("tests/tests/pe_reader.py"));
     let f = run(&mut python, list.as_bytes(), Duration::from_secs(600)).unwrap();
     assert_eq!(f.code, 0, "{}", String::from_utf8_lossy(&f.stderr));
@@ -71,6 +65,13 @@ fn texts(list: &Value) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().map(|t| t.as_str().unwrap().to_owned()).collect()
 }
 
+/// These fields of all objects of a list, or of the only one; none of what is not there.
+fn rows(list: &Value, fields: &[&str]) -> Value {
+    let one = list.as_object().map(|_| list);
+    let row = |object: &Value| fields.iter().map(|f| object[*f].clone()).collect::<Value>();
+    list.as_array().into_iter().flatten().chain(one).map(row).collect()
+}
+
 fn compare(ours: &Value, theirs: &Value) {
     let file = theirs["path"].as_str().unwrap();
     let headers = &ours["headers"];
@@ -84,16 +85,22 @@ fn compare(ours: &Value, theirs: &Value) {
     assert_eq!(headers["subsystem_number"], theirs["subsystem"], "{file}");
     assert_eq!(headers["entry_point"], theirs["entry"], "{file}");
     assert_eq!(headers["image_base"], theirs["base"], "{file}");
-    let sections = ours["sections"].as_array().unwrap().iter();
-    let sections: Vec<Value> = sections
-        .map(|s| [&s["name"], &s["rva"], &s["virtual_size"], &s["file_size"]].into_iter().cloned().collect())
-        .collect();
-    assert_eq!(Value::from(sections), theirs["sections"], "{file}");
+    for field in ["characteristics", "dll_characteristics", "time_date_stamp", "checksum", "size_of_image"] {
+        assert_eq!(headers[field], theirs[field], "{file}: {field}");
+    }
+    let fields = ["name", "rva", "virtual_size", "file_size"];
+    assert_eq!(rows(&ours["sections"], &fields), theirs["sections"], "{file}");
     assert_eq!(imports(ours, false), texts(&theirs["imports"]), "{file}");
     assert_eq!(imports(ours, true), texts(&theirs["delayed"]), "{file}");
     let exports = ours["exports"].as_array().into_iter().flatten().filter_map(|e| e["name"].as_str());
     assert_eq!(exports.map(str::to_owned).collect::<BTreeSet<_>>(), texts(&theirs["exports"]), "{file}");
-    assert_eq!(!ours["tls"].is_null(), theirs["tls"].as_bool().unwrap(), "{file}");
+    assert_eq!(rows(&ours["tls"], &["template_size", "zero_fill"]), theirs["tls"], "{file}");
+    assert_eq!(
+        rows(&ours["resources"], &["type", "name", "language", "rva", "size"]),
+        theirs["resources"],
+        "{file}"
+    );
+    assert_eq!(rows(&ours["debug"], &["size", "rva", "file_offset", "pdb"]), theirs["debug"], "{file}");
     assert_eq!(
         ours["signature_size"].as_u64().unwrap_or(0) > 0,
         theirs["signed"].as_bool().unwrap(),

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use transom_tests::others::{skipped, works};
 use transom_tests::root;
 use transom_tests::run::{Scratch, run};
 use transom_tests::transom::{Engine, Transom};
@@ -16,9 +17,9 @@ use transom_tests::transom::{Engine, Transom};
 fn chromium() -> Option<&'static str> {
     let found = ["chromium", "chromium-browser", "google-chrome"]
         .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok_and(|o| o.status.success()));
+        .find(|name| works(Command::new(name).arg("--version")));
     if found.is_none() {
-        eprintln!("SKIPPED: no Chromium is installed (Debian: apt-get install chromium)");
+        skipped("no Chromium is installed (Debian: apt-get install chromium)");
     }
     found
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use transom_tests::others::skipped;
 use transom_tests::root;
 
 /// The blocks of a page in a language, in order.
@@ -53,7 +54,7 @@ fn sh(folder: &Path, script: &str) -> String {
 #[test]
 fn the_tutorial_works_as_it_stands() {
     if Command::new("x86_64-w64-mingw32-gcc").arg("--version").output().is_err() {
-        eprintln!("SKIPPED: the tutorial: no MinGW compiler here");
+        skipped("the tutorial: no MinGW compiler here");
         return;
     }
     let page = fs::read_to_string(root().join("docs/first-shim.md")).unwrap();
