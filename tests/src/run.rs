@@ -26,6 +26,16 @@ pub struct Finished {
 ///
 /// If the command cannot be started.
 pub fn run(command: &mut Command, input: &[u8], limit: Duration) -> std::io::Result<Finished> {
+    // A shell starts its background jobs with these signals ignored, and Transom's guests would take that for their parent's
+    // wish: the tests' outcome is not to depend on how they were started.
+    // SAFETY: signal may be called between fork and exec.
+    unsafe {
+        command.pre_exec(|| {
+            libc::signal(libc::SIGINT, libc::SIG_DFL);
+            libc::signal(libc::SIGQUIT, libc::SIG_DFL);
+            Ok(())
+        });
+    }
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,6 +1,6 @@
 //! Names that certificates are for, and the limits that authorities set to them.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use super::name;
 use crate::asn1::read::{Reader, Value, tag};
