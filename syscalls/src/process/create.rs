@@ -62,7 +62,8 @@ pub fn create(startup: &Startup, launch: &Launch<'_>) -> Result<Created> {
     let mut startup = startup.clone();
     let kept = raise_low_descriptors(&mut startup)?;
     let (fd, page) = block::make(&startup, launch.suspended)?;
-    page.set_group(object::own_group());
+    let leads = startup.creation_flags & CREATE_NEW_PROCESS_GROUP != 0;
+    page.set_group(if leads { object::LEADS } else { object::own_group() });
     let mut through: Vec<RawFd> =
         startup.handles.iter().flat_map(|h| h.descriptors.iter().copied()).collect();
     through.push(fd.as_raw_fd());
@@ -74,7 +75,7 @@ pub fn create(startup: &Startup, launch: &Launch<'_>) -> Result<Created> {
         HostProgram { path: Path::new("/proc/self/exe"), arguments: &arguments, descriptors: &through };
     let pid = spawn(&this, launch)?;
     drop(kept);
-    if startup.creation_flags & CREATE_NEW_PROCESS_GROUP != 0 {
+    if leads {
         page.set_group(pid);
     }
     let process = ProcessObject::of_child(pid, Some(page))?;

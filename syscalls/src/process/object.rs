@@ -44,8 +44,15 @@ static OBJECTS: Mutex<Option<HashMap<u32, Weak<ProcessObject>>>> = Mutex::new(No
 /// The page of the process's own start-up block, if it has one.
 static OWN_PAGE: OnceLock<SharedPage> = OnceLock::new();
 
+/// The group of a process that leads one, until it knows its own number.
+pub(super) const LEADS: u32 = u32::MAX;
+
 /// Keeps the page of the block that this process was started with: where its exit code goes.
 pub fn adopt_page(page: SharedPage) {
+    // Not left to the parent: this process may have started members of its group before the parent learns its number.
+    if page.group() == LEADS {
+        page.set_group(std::process::id());
+    }
     // A process is started once; a second page would be a mistake of the caller's, and is dropped.
     let _ = OWN_PAGE.set(page);
 }
@@ -374,7 +381,8 @@ fn find_page(pid: u32) -> Option<SharedPage> {
     for entry in std::fs::read_dir(format!("/proc/{pid}/fd")).ok()? {
         let path = entry.ok()?.path();
         if std::fs::read_link(&path).is_ok_and(|l| l.as_os_str() == "/memfd:transom-startup (deleted)") {
-            let file = std::fs::File::options().read(true).write(true).open(path).ok()?;
+            // Another process' block may just be closed there: its parent holds it for a moment.
+            let Ok(file) = std::fs::File::options().read(true).write(true).open(path) else { continue };
             return SharedPage::map(file.as_raw_fd()).ok().filter(SharedPage::is_valid);
         }
     }
